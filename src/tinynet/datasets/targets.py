@@ -1,0 +1,52 @@
+"""Target codings: class indices as target vectors, and outputs back to class indices."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from tinynet.core import Array
+
+Coding = Literal["sign", "one_hot", "signed_one_hot", "binary", "inputs"]
+CODINGS: tuple[str, ...] = get_args(Coding)
+
+
+def width(coding: Coding, classes: int, outputs: int) -> int:
+    """How long the target vectors are. One for each output where a class has its own, which may be spare ones."""
+    match coding:
+        case "sign":
+            return 2
+        case "binary":
+            return 1
+    return max(classes, outputs)
+
+
+def encode(labels: Array, coding: Coding, classes: int) -> Array:
+    """Target vectors (n, width) for class indices (n,).
+
+    ==============  =====================================================================
+    sign            (1, 1) for class 1, (-1, -1) for class 0                 [seeds/002]
+    binary          (1) for class 1, (0) for class 0
+    one_hot         1 at the class, 0 elsewhere
+    signed_one_hot  1 at the class, -1 elsewhere
+    ==============  =====================================================================
+    """
+    match coding:
+        case "sign":
+            return np.repeat(2.0 * labels[:, None] - 1.0, 2, axis=1)
+        case "binary":
+            return labels[:, None].astype(float)
+        case "signed_one_hot":
+            return 2.0 * np.eye(classes)[labels] - 1.0
+    return np.asarray(np.eye(classes)[labels])
+
+
+def decode(outputs: Array, coding: Coding, threshold: float) -> Array:
+    """Class indices (n,) for outputs (n, width): by the sign of their sum, by the threshold, or by the largest."""
+    match coding:
+        case "sign":
+            return (outputs.sum(axis=-1) > 0).astype(np.intp)
+        case "binary":
+            return (outputs[..., 0] > threshold).astype(np.intp)
+    return np.asarray(outputs.argmax(axis=-1))

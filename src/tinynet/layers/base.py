@@ -1,0 +1,98 @@
+"""The contract of a layer: one function with `forward` and `backward`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinynet.core import Array, Clock, Parameter, Shape, Stream
+from tinynet.registry import Component
+
+
+@dataclass(eq=False, kw_only=True)
+class Layer(Component, abstract=True):
+    """A function y = f(x) that knows its own gradient.
+
+    A subclass is a dataclass whose fields are its options, with `forward` and `backward`, and `setup` where it has
+    parameters or changes the shape. Sample axes come last, the batch axis before them.
+    A layer keeps its last input as `x` and its last output as `y`.
+
+    Parameters
+    ----------
+    name
+        What the layer is called; by default its class and count, as in `linear1`.
+    trainable
+        If false, training leaves its parameters as they are.
+    """
+
+    kind: ClassVar[str] = "layer"
+
+    name: str | None = None
+    trainable: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.parameters: list[Parameter] = []
+        self.x: Any = None
+        self.y: Any = None
+        # False where nothing before this layer learns: `backward` may then return None.
+        self.needs_dx = True
+        self.stream = Stream(0, "layer")
+        self.clock = Clock()
+
+    def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
+        """Make the parameters for inputs of this shape.
+
+        Parameters
+        ----------
+        shape
+            Of one sample, without the batch axis.
+        rng
+            Where initial values are drawn from.
+
+        Returns
+        -------
+        The shape of one sample of the output.
+
+        Raises
+        ------
+        ShapeError
+            If the layer cannot take this shape.
+        """
+        return shape
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """y = f(x), kept as `self.y`."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, dy: Array) -> Array | None:
+        """Add ∂L/∂θ to the gradients of the parameters θ and return dx = ∂L/∂x, in the shape of the last x."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def __call__(self, x: Array, training: bool = False) -> Array:
+        return self.forward(x, training)
+
+    def parameter(self, name: str, shape: Shape, initialisation: Callable[[Shape], Array] | Array | float) -> Parameter:
+        """A new parameter, for `setup` to call; its full name is `<layer>.<name>`.
+
+        Parameters
+        ----------
+        name
+            As in `weight`.
+        shape
+            Of its tensor.
+        initialisation
+            A function of the shape that gives the initial values, or the values, or one number for all.
+        """
+        values = initialisation(shape) if callable(initialisation) else initialisation
+        tensor = np.array(np.broadcast_to(values, shape), dtype=float)
+        parameter = Parameter(f"{self.name}.{name}", tensor, self.trainable)
+        self.parameters.append(parameter)
+        return parameter
+
+    def random(self, shape: Shape) -> Array:
+        """Uniform numbers in [0, 1), the same for the same (seed, layer, step, piece); one draw in a forward pass."""
+        return self.stream.at(self.clock.step, self.clock.piece).random(shape, dtype=np.float32)

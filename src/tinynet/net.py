@@ -1,0 +1,173 @@
+"""The net: layers in a row, their parameters in one vector."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinynet.core import Array, Clock, FlatVector, Parameter, Shape, Stream
+from tinynet.errors import OptionError, ShapeError
+from tinynet.layers.base import Layer
+from tinynet.optimizers import Optimizer
+
+
+class LayerError(ShapeError):
+    """A layer that does not fit where it stands; `index` says which."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class Net:
+    """y = fₖ(… f₂(f₁(x)))
+
+    Parameters
+    ----------
+    layers
+        In the order of the forward pass. Each belongs to this net alone.
+    input_shape
+        Of one sample, without the batch axis.
+    seed
+        Where all randomness of the net starts: initial parameters and dropout.
+    dtype
+        Of parameters and inputs, float32 or float64.
+
+    Raises
+    ------
+    ShapeError
+        If a layer cannot take what the one before it gives.
+
+    Example: Net([Linear(25), ReLU(), Linear(2)], input_shape=(2,))
+    """
+
+    def __init__(
+        self, layers: Sequence[Layer], input_shape: Shape, seed: int = 0, dtype: npt.DTypeLike = "float32"
+    ) -> None:
+        self.layers = list(layers)
+        self.input_shape = tuple(input_shape)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.clock = Clock()
+        if not self.layers:
+            raise ShapeError("a net needs at least one layer")
+        self._name_layers()
+        self.shapes = self._set_up(seed)
+        self.output_shape = self.shapes[-1]
+        self.parameters: list[Parameter] = [p for layer in self.layers for p in layer.parameters]
+        self.vector = FlatVector(self.parameters, self.dtype)
+        learns = [any(p.trainable for p in layer.parameters) for layer in self.layers]
+        self._first_learner = learns.index(True) if True in learns else len(self.layers)
+
+    def _name_layers(self) -> None:
+        counts: dict[str, int] = {}
+        names: set[str] = set()
+        for index, layer in enumerate(self.layers):
+            kind = type(layer).__name__.lower()
+            counts[kind] = counts.get(kind, 0) + 1
+            layer.name = layer.name or f"{kind}{counts[kind]}"
+            if not re.fullmatch(r"[A-Za-z_][\w-]*", layer.name):
+                raise LayerError(
+                    index, f"the name {layer.name!r} has to start with a letter and hold only letters, digits, _ and -"
+                )
+            if layer.name in names:
+                raise LayerError(index, f"there is another layer called {layer.name!r}. Give each its own name.")
+            names.add(layer.name)
+
+    def _set_up(self, seed: int) -> list[Shape]:
+        shapes = [self.input_shape]
+        for index, layer in enumerate(self.layers):
+            layer.parameters = []
+            layer.clock = self.clock
+            layer.stream = Stream(seed, "layer", layer.name or "")
+            try:
+                shapes.append(layer.setup(shapes[-1], Stream(seed, "initialisation", layer.name or "").at()))
+            except ShapeError as error:
+                raise LayerError(index, self._explain(error, shapes)) from None
+        return shapes[1:]
+
+    def _explain(self, error: ShapeError, shapes: list[Shape]) -> str:
+        """The layer's message with the giver of the shape, and the shapes up to there."""
+        index = len(shapes) - 1
+        giver = f"layers[{index - 1}] {type(self.layers[index - 1]).__name__}" if index else "the dataset"
+        text = str(error).replace(f"gets {shapes[-1]}", f"gets {shapes[-1]} from {giver}")
+        names = ["input", *(str(layer.name) for layer in self.layers)]
+        return f"{text} (shapes: {' → '.join(f'{name} {shape}' for name, shape in zip(names, shapes, strict=False))})"
+
+    def forward(self, x: npt.ArrayLike, training: bool = False) -> Array:
+        """The output for a batch.
+
+        Parameters
+        ----------
+        x
+            (batch, *input_shape).
+        training
+            Whether layers such as Dropout act as they do in training.
+
+        Raises
+        ------
+        ShapeError
+            If x has another shape.
+        """
+        y = np.asarray(x, self.dtype)
+        if y.shape[1:] != self.input_shape or y.ndim == 0:
+            raise ShapeError(f"the input has shape {y.shape}, but must be (batch, {str(self.input_shape)[1:-1]})")
+        for layer in self.layers:
+            y = layer.forward(y, training)
+        return y
+
+    def __call__(self, x: npt.ArrayLike, training: bool = False) -> Array:
+        return self.forward(x, training)
+
+    def backward(self, gradient: Array, to_input: bool = True) -> Array | None:
+        """Add the gradients of all parameters for the last forward pass; return that of the input.
+
+        Parameters
+        ----------
+        gradient
+            ∂L/∂y, in the shape of the last output.
+        to_input
+            If false, stop at the first layer that learns, and return None. Training needs no more.
+        """
+        stop = 0 if to_input else self._first_learner
+        dy: Array | None = gradient
+        for index in range(len(self.layers) - 1, stop - 1, -1):
+            layer = self.layers[index]
+            layer.needs_dx = to_input or index > stop
+            dy = layer.backward(dy)  # type: ignore[arg-type]
+        return dy if to_input else None
+
+    def update(self, optimizer: Optimizer) -> None:
+        """One step of the optimizer over all trainable parameters; then all gradients are zero."""
+        optimizer.step(self.vector.tensor, self.vector.gradient)
+        self.vector.zero_grad()
+        self.clock.step += 1
+
+    def zero_grad(self) -> None:
+        """Set all gradients to zero."""
+        self.vector.zero_grad()
+
+    def not_finite(self) -> str | None:
+        """The first layer whose parameters, or else whose last output, hold NaN or infinity; None if none does."""
+        for layer in self.layers:
+            if not all(np.isfinite(p.tensor).all() for p in layer.parameters):
+                return f"{layer.name} (its parameters)"
+            if layer.y is not None and not np.isfinite(layer.y).all():
+                return f"{layer.name} (its output)"
+        return None
+
+    def summary(self) -> str:
+        """A table of the layers: name, kind, output shape of one sample, count of parameters."""
+        rows = [("name", "layer", "output", "parameters"), ("input", "", str(self.input_shape), "")]
+        for layer, shape in zip(self.layers, self.shapes, strict=True):
+            count = sum(p.tensor.size for p in layer.parameters)
+            frozen = " (frozen)" if count and not layer.trainable else ""
+            rows.append((str(layer.name), type(layer).__name__, str(shape), f"{count:,}{frozen}" if count else "0"))
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        total = sum(prod(p.tensor.shape) for p in self.parameters)
+        return "\n".join([*lines, f"{total:,} parameters, {self.vector.tensor.size:,} of them trainable"])

@@ -1,0 +1,268 @@
+"""Components: classes that a config can name. Their fields are their options, their docstrings the documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import inspect
+import re
+import types
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal
+
+import annotated_types as limits
+
+from tinynet.errors import OptionError
+
+PositiveInt = Annotated[int, limits.Gt(0)]
+NonNegativeInt = Annotated[int, limits.Ge(0)]
+PositiveFloat = Annotated[float, limits.Gt(0)]
+NonNegativeFloat = Annotated[float, limits.Ge(0)]
+Share = Annotated[float, limits.Ge(0), limits.Lt(1)]
+Probability = Annotated[float, limits.Ge(0), limits.Le(1)]
+
+KINDS = ("dataset", "layer", "loss", "optimizer", "schedule")
+REQUIRED: Any = dataclasses.MISSING
+
+_classes: dict[str, dict[str, type[Component]]] = {kind: {} for kind in KINDS}
+
+# What other tools call it -> what it is called here.
+FOREIGN = {
+    "dense": "Linear",
+    "fullyconnected": "Linear",
+    "activation": "ReLU",
+    "logistic": "Sigmoid",
+    "meansquarederror": "MSE",
+    "meanabsoluteerror": "L1",
+    "mae": "L1",
+    "smoothl1": "Huber",
+    "bce": "BinaryCrossEntropy",
+    "bcewithlogits": "BinaryCrossEntropy",
+    "categoricalcrossentropy": "CrossEntropy",
+    "sparsecategoricalcrossentropy": "CrossEntropy",
+    "nll": "CrossEntropy",
+    "cosineannealing": "CosineLR",
+    "cosineannealinglr": "CosineLR",
+    "cosinedecay": "CosineLR",
+    "warmup": "LinearWarmup",
+    "circle": "Disk",
+    "blobs": "Gaussians",
+    "spiral": "Spirals",
+    "learningrate": "lr",
+    "alpha": "negative_slope",
+    "negativeslope": "negative_slope",
+    "units": "out_features",
+    "filters": "out_channels",
+    "rate": "p",
+    "usebias": "bias",
+    "kernelinitializer": "init",
+    "epsilon": "eps",
+    "decay": "weight_decay",
+    "l2": "weight_decay",
+    "batch": "batch_size",
+    "batchsize": "batch_size",
+    "numepochs": "epochs",
+    "nepochs": "epochs",
+    "clipnorm": "clip_norm",
+    "gradclip": "clip_norm",
+    "validationsplit": "validation",
+    "model": "layers",
+    "network": "layers",
+    "data": "dataset",
+    "criterion": "loss",
+    "scheduler": "schedule",
+    "lrscheduler": "schedule",
+}
+
+
+class Component:
+    """Anything that a config can name: a dataset, a layer, a loss, an optimizer or a schedule.
+
+    A concrete subclass is registered under its own name when its class statement has run. Its dataclass fields are
+    its options; values that do not fit their annotations are refused with `OptionError`.
+    """
+
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls, abstract: bool = False, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if not abstract:
+            _classes[cls.kind][cls.__name__] = cls
+
+    def __post_init__(self) -> None:
+        for option in options(type(self)):
+            problem = mismatch(getattr(self, option.name), option.annotation)
+            if problem:
+                raise OptionError(f"{type(self).__name__}: {option.name} {problem}")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a component: a field of its class."""
+
+    name: str
+    annotation: Any
+    default: Any
+    description: str
+    own: bool
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+    @property
+    def type_text(self) -> str:
+        return _text(self.annotation)
+
+
+@dataclass(frozen=True)
+class Documentation:
+    """A component's docstring in its parts."""
+
+    summary: str
+    body: str
+    example: str
+
+
+def load_all() -> None:
+    """Import every module that defines components."""
+    for package in ("datasets", "layers", "losses", "optimizers", "schedules"):
+        importlib.import_module(f"tinynet.{package}")
+
+
+def classes(kind: str) -> dict[str, type[Component]]:
+    """The components of a kind by name, in the order of their definition."""
+    return _classes[kind]
+
+
+def find(name: str) -> type[Component] | None:
+    """The component of this name, of any kind."""
+    return next((found[name] for found in _classes.values() if name in found), None)
+
+
+@lru_cache(maxsize=None)
+def options(cls: type[Component]) -> tuple[Option, ...]:
+    """The options of a component: its own first, in the order of its fields, then those all of its kind have."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    described = _described(cls)
+    root = next(base for base in cls.__mro__ if Component in base.__bases__)
+    common = {field.name for field in dataclasses.fields(root)}  # type: ignore[arg-type]
+    found = []
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if field.init:
+            default = field.default if field.default_factory is REQUIRED else field.default_factory()
+            found.append(
+                Option(field.name, hints[field.name], default, described.get(field.name, ""), field.name not in common)
+            )
+    return tuple(sorted(found, key=lambda option: not option.own))
+
+
+def first_option(cls: type[Component]) -> Option | None:
+    """The option that may be written bare, as in `Linear: 25`: the first of the component's own."""
+    return next((option for option in options(cls) if option.own), None)
+
+
+def documentation(cls: type[Component]) -> Documentation:
+    """The first line (the equation), the text without the options' section, and the example of a docstring."""
+    text = inspect.cleandoc(cls.__dict__.get("__doc__") or cls.__name__)
+    example = re.search(r"^Example: (.+)$", text, re.MULTILINE)
+    text = re.sub(r"^Example: .+$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^Parameters\n-+\n(?:\S+\n(?:    .*\n?)+)+", "", text, flags=re.MULTILINE)
+    summary, _, body = text.partition("\n")
+    body = re.sub(r"\n{3,}", "\n\n", body).strip()
+    return Documentation(summary.strip(), body, example[1] if example else cls.__name__)
+
+
+def suggestion(given: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt or foreign one most probably means, or None."""
+    known = list(known)
+    plain = re.sub(r"[^a-z0-9]", "", given.lower())
+    by_plain = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in known}
+    for word in (plain, plain.removesuffix("loss"), plain.removesuffix("layer")):
+        if word in by_plain:
+            return by_plain[word]
+        if FOREIGN.get(word) in known:
+            return FOREIGN[word]
+    close = difflib.get_close_matches(plain, by_plain, n=1, cutoff=0.6)
+    return by_plain[close[0]] if close else None
+
+
+def mismatch(value: Any, annotation: Any) -> str | None:
+    """What is wrong with a value, as the end of a sentence that begins with the option's name; None if it fits."""
+    expected = f"must be {_text(annotation)}, not {value!r}"
+    return None if _fits(value, annotation) else expected
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _fits(value, arguments[0]) and all(_within(value, limit) for limit in arguments[1:])
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return value in arguments
+    if origin is tuple:
+        return isinstance(value, (tuple, list)) and len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if annotation is Any:
+        return True
+    if annotation in (int, float):
+        # A bool is an int to Python, but `out_features: true` is a mistake.
+        number = isinstance(value, int) or (annotation is float and isinstance(value, float) and value - value == 0)
+        return number and not isinstance(value, bool)
+    return isinstance(value, origin or annotation)
+
+
+def _within(value: Any, limit: Any) -> bool:
+    match limit:
+        case limits.Gt(bound):
+            return bool(value > bound)
+        case limits.Ge(bound):
+            return bool(value >= bound)
+        case limits.Lt(bound):
+            return bool(value < bound)
+        case limits.Le(bound):
+            return bool(value <= bound)
+    return True
+
+
+def _text(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return " ".join([_text(arguments[0]), *filter(None, map(_limit_text, arguments[1:]))]).replace(" <", " and <")
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_text, arguments))
+    if origin is Literal:
+        return " or ".join(map(repr, arguments))
+    if origin is tuple:
+        return f"[{', '.join(map(_text, arguments))}]"
+    plain = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
+    return plain.get(annotation) or getattr(annotation, "__name__", str(annotation))
+
+
+def _limit_text(limit: Any) -> str:
+    match limit:
+        case limits.Gt(bound):
+            return f"> {bound}"
+        case limits.Ge(bound):
+            return f">= {bound}"
+        case limits.Lt(bound):
+            return f"< {bound}"
+        case limits.Le(bound):
+            return f"<= {bound}"
+    return ""
+
+
+def _described(cls: type) -> dict[str, str]:
+    """Option name -> description, from the numpydoc `Parameters` sections of the class and its bases."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        text = inspect.cleandoc(base.__dict__.get("__doc__") or "")
+        section = re.search(r"^Parameters\n-+\n((?:\S+\n(?:    .*\n?)+)+)", text + "\n", re.MULTILINE)
+        if section:
+            for name, lines in re.findall(r"^(\S+)\n((?:    .*\n?)+)", section[1], re.MULTILINE):
+                found[name] = " ".join(lines.split())
+    return found
