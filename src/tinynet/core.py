@@ -69,17 +69,25 @@ class FlatVector:
     """
 
     def __init__(self, parameters: Iterable[Parameter], dtype: npt.DTypeLike) -> None:
-        ordered = sorted(parameters, key=lambda parameter: not parameter.trainable)
-        self.all_tensors = np.zeros(sum(p.tensor.size for p in ordered), dtype)
+        self._ordered = sorted(parameters, key=lambda parameter: not parameter.trainable)
+        self.all_tensors = np.zeros(sum(p.tensor.size for p in self._ordered), dtype)
         self.all_gradients = np.zeros_like(self.all_tensors)
-        start = 0
-        for parameter in ordered:
-            shape, stop = parameter.tensor.shape, start + parameter.tensor.size
-            parameter.move(self.all_tensors[start:stop].reshape(shape), self.all_gradients[start:stop].reshape(shape))
-            start = stop
-        trainable = sum(p.tensor.size for p in ordered if p.trainable)
+        for (parameter, tensor), (_, gradient) in zip(
+            self.views(self.all_tensors), self.views(self.all_gradients), strict=True
+        ):
+            parameter.move(tensor, gradient)
+        trainable = sum(p.tensor.size for p in self._ordered if p.trainable)
         self.tensor = self.all_tensors[:trainable]
         self.gradient = self.all_gradients[:trainable]
+
+    def views(self, vector: Array) -> list[tuple[Parameter, Array]]:
+        """Each parameter with its part, in its shape, of a vector laid out as this one."""
+        found, start = [], 0
+        for parameter in self._ordered:
+            shape, stop = parameter.tensor.shape, start + parameter.tensor.size
+            found.append((parameter, vector[start:stop].reshape(shape)))
+            start = stop
+        return found
 
     def zero_grad(self) -> None:
         self.all_gradients.fill(0)

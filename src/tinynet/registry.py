@@ -25,6 +25,13 @@ NonNegativeFloat = Annotated[float, limits.Ge(0)]
 Share = Annotated[float, limits.Ge(0), limits.Lt(1)]
 Probability = Annotated[float, limits.Ge(0), limits.Le(1)]
 
+
+class PathMarker:
+    """Marks an option as a file's path, which a config gives relative to its own folder."""
+
+
+FilePath = Annotated[str, PathMarker()]
+
 KINDS = ("dataset", "layer", "loss", "optimizer", "schedule")
 REQUIRED: Any = dataclasses.MISSING
 
@@ -113,6 +120,10 @@ class Option:
     @property
     def required(self) -> bool:
         return self.default is REQUIRED
+
+    @property
+    def is_path(self) -> bool:
+        return any(isinstance(item, PathMarker) for item in getattr(self.annotation, "__metadata__", ()))
 
     @property
     def type_text(self) -> str:

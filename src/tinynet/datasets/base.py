@@ -130,6 +130,8 @@ class Description:
         The names of the input columns, where they have names.
     target
         The name of what is predicted.
+    target_shape
+        Of one target of a regression, or None.
     input_scaling
         How inputs were standardised, or None.
     target_scaling
@@ -142,12 +144,13 @@ class Description:
     classes: list[str] | None = None
     columns: list[str] | None = None
     target: str | None = None
+    target_shape: Shape | None = None
     input_scaling: Scaling | None = None
     target_scaling: Scaling | None = None
     commonest: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        found = dict(vars(self), input_shape=list(self.input_shape))
+        found = dict(vars(self))
         for name in ("input_scaling", "target_scaling"):
             found[name] = found[name] and found[name].to_json()
         return found
@@ -155,7 +158,8 @@ class Description:
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Description:
         scalings = {n: found[n] and Scaling.from_json(found[n]) for n in ("input_scaling", "target_scaling")}
-        return cls(**{**found, "input_shape": tuple(found["input_shape"]), **scalings})
+        shapes = {n: found[n] and tuple(found[n]) for n in ("input_shape", "target_shape")}
+        return cls(**{**found, **shapes, **scalings})
 
 
 @dataclass
@@ -236,9 +240,10 @@ class Dataset(Component, abstract=True):
         description = data.description
         if self.standardize:
             description.input_scaling = known.input_scaling if known else Scaling.of(data.train.x)
-        if self.standardize_target_values() and data.train.labels is None:
-            assert data.train.targets is not None
-            description.target_scaling = known.target_scaling if known else Scaling.of(data.train.targets)
+        if data.train.targets is not None:
+            description.target_shape = data.train.targets.shape[1:]
+            if self.standardize_target_values():
+                description.target_scaling = known.target_scaling if known else Scaling.of(data.train.targets)
         if data.train.labels is not None:
             description.commonest = known.commonest if known else int(np.bincount(data.train.labels).argmax())
         for name in SPLITS:

@@ -1,0 +1,291 @@
+"""Checks a config against the grammar: shorthand, overrides, options. Collects every problem, each at its line."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from tinynet import registry, yaml_reader
+from tinynet.errors import ConfigError, OptionError
+from tinynet.grammar import KEYS, SECTIONS, Head, Training, model
+from tinynet.messages import dotted, example, plain, several, unknown, unknown_component
+from tinynet.registry import Component
+
+Keys = yaml_reader.Path
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A component as a config names it: its class and all its options. `make` gives a new instance each time."""
+
+    cls: type[Component]
+    options: dict[str, Any]
+
+    def make(self) -> Any:
+        return self.cls(**self.options)
+
+    def resolved(self) -> dict[str, Any]:
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in self.options.items()}
+        return {self.cls.__name__: plain}
+
+
+@dataclass
+class Source:
+    """Where a config comes from, to say where its problems are."""
+
+    file: str
+    text: str = ""
+    marks: dict[Keys, tuple[int, int]] = field(default_factory=dict)
+    overrides: dict[Keys, str] = field(default_factory=dict)
+
+    def place(self, keys: Keys) -> tuple[int, int]:
+        """The line and column of a path, or of the nearest one above it that is in the file."""
+        while keys and keys not in self.marks:
+            keys = keys[:-1]
+        return self.marks.get(keys, (1, 1))
+
+    def problem(self, keys: Keys, message: str) -> str:
+        """One line: where, the path, what is wrong."""
+        for length in range(len(keys), 0, -1):
+            if keys[:length] in self.overrides:
+                return f"--set {self.overrides[keys[:length]]}: {dotted(keys)}: {message}"
+        line, column = self.place(keys)
+        return f"{self.file}:{line}:{column}: {dotted(keys) + ': ' if keys else ''}{message}"
+
+
+class Checker:
+    """Collects the problems of one config."""
+
+    def __init__(self, source: Source, folder: Path) -> None:
+        registry.load_all()
+        self.source, self.folder = source, folder
+        self.found: list[tuple[int, int, str]] = []
+
+    def report(self, keys: Keys, message: str) -> None:
+        self.found.append((*self.source.place(keys), self.source.problem(keys, message)))
+
+    def check(self, raw: dict[str, Any], overrides: Sequence[str], default_name: str) -> dict[str, Any]:
+        """The fields of a `Config` but for its source; raises ConfigError with every problem."""
+        tree = self.expand(raw)
+        for override in overrides:
+            self.override(tree, override)
+        head = self.options(Head, {key: tree[key] for key in Head.model_fields if key in tree}, ())
+        specs = {name: self.specs(name, tree.get(name, [])) for name in SECTIONS}
+        training = self.options(Training, tree.get("training", {}), ("training",))
+        name = (head.name if head else None) or default_name
+        if safe_name(name) != name:
+            self.report(("name",), f"{name!r} cannot be a folder's name. Write {safe_name(name)!r}.")
+        if self.found or head is None or training is None:
+            raise ConfigError(list(dict.fromkeys(message for *_, message in sorted(self.found))))
+        singles = {section: found[0] for section, found in specs.items() if not SECTIONS[section].is_list}
+        return {
+            "name": name,
+            "seed": head.seed,
+            "dtype": head.dtype,
+            "layers": specs["layers"],
+            "schedule": specs["schedule"],
+            "training": training,
+            **singles,
+        }
+
+    def expand(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """The tree with every component in its long form, {name: {option: value}}; None where that failed."""
+        tree: dict[str, Any] = {}
+        for key, value in raw.items():
+            if key not in KEYS:
+                self.report((key,), unknown("section", key, KEYS))
+            elif key in SECTIONS:
+                tree[key] = self.expand_section(key, value)
+            elif key == "training":
+                tree[key] = self.mapping(value, (key,), "training")
+            else:
+                tree[key] = value
+        guessed = {registry.suggestion(key, KEYS) for key in raw if key not in KEYS}
+        for key, section in SECTIONS.items():
+            if section.required and key not in raw and key not in guessed:
+                self.report((), f"'{key}' is missing. {section.description} For example `{example(key)}`.")
+        return tree
+
+    def expand_section(self, key: str, value: Any) -> list[Any]:
+        if not SECTIONS[key].is_list:
+            return [self.expand_component(SECTIONS[key].kind, value, (key,))]
+        if not isinstance(value, list):
+            if SECTIONS[key].required:
+                self.report((key,), "must be a list: each on a line of its own that begins with '- '")
+                return []
+            return [] if value is None else [self.expand_component(SECTIONS[key].kind, value, (key,))]
+        if not value and SECTIONS[key].required:
+            self.report((key,), f"is empty. {example(key)}")
+        return [self.expand_component(SECTIONS[key].kind, item, (key, i)) for i, item in enumerate(value)]
+
+    def expand_component(self, kind: str, value: Any, keys: Keys) -> dict[str, Any] | None:
+        """{name: {option: value}} for `Name`, `Name: value` or `Name: {…}`; None and a report for anything else."""
+        known = registry.classes(kind)
+        if isinstance(value, str):
+            value = {value: None}
+        if not isinstance(value, dict) or not value:
+            self.report(keys, f"must be the name of a {kind}, as in `{example(kind)}`, not {value!r}")
+            return None
+        name, bare = next(iter(value.items()))
+        if len(value) > 1:
+            self.report(keys, several(value, known))
+            return None
+        if name not in known:
+            self.report(keys, unknown_component(kind, name))
+            return None
+        if bare is None:
+            return {name: {}}
+        if isinstance(bare, dict):
+            return {name: bare}
+        first = registry.first_option(known[name])
+        if first is None:
+            self.report(keys, f"{name} takes no value, but gets {bare!r}. Write `{name}`.")
+            return None
+        return {name: {first.name: bare}}
+
+    def override(self, tree: dict[str, Any], text: str) -> None:
+        """Put the value of one `--set` into the expanded tree."""
+        dotted, equals, value_text = text.partition("=")
+        parts = re.findall(r"[^.\[\]]+|\[\d+\]", dotted)
+        keys: Keys = tuple(int(part[1:-1]) if part[0] == "[" else part for part in parts)
+        fault: Callable[[str], None] = lambda message: self.found.append((0, 0, f"--set {text}: {message}"))  # noqa: E731
+        if not equals or not keys or "".join(f".{k}" if isinstance(k, str) else f"[{k}]" for k in keys) != f".{dotted}":
+            return fault("write PATH=VALUE, as in `--set training.epochs=20` or `--set layers[0].Linear.out_features=9`")
+        try:
+            value = yaml_reader.parse_value(value_text)
+        except ValueError as error:
+            return fault(f"the value {value_text!r}: {error}")
+        if keys[0] not in KEYS:
+            return fault(unknown("section", str(keys[0]), KEYS))
+        self.source.overrides[keys] = text
+        if keys[0] in SECTIONS:
+            return self.override_section(tree, keys, value, fault)
+        *parents, last = keys
+        for i, key in enumerate(parents):
+            tree = tree.setdefault(str(key), {})
+            if not isinstance(tree, dict) or (i == 0 and key != "training"):
+                return fault(f"'{dotted(keys[: i + 1])}' holds one value, nothing below it")
+        tree[str(last)] = self.mapping(value, keys, str(last)) if keys == ("training",) else value
+        return None
+
+    def override_section(self, tree: dict[str, Any], keys: Keys, value: Any, fault: Callable[[str], None]) -> None:
+        section, rest = str(keys[0]), list(keys[1:])
+        if not rest:
+            tree[section] = self.expand_section(section, value)
+            return None
+        found = tree.setdefault(section, [])
+        index = rest.pop(0) if isinstance(rest[0], int) else 0
+        if isinstance(keys[1], int) != (SECTIONS[section].is_list and (SECTIONS[section].required or len(found) > 1)):
+            if not (section == "schedule" and keys[1] == 0):
+                form = f"{section}[0]" if SECTIONS[section].is_list else section
+                return fault(f"write `{form}.{'NAME.option' if rest else 'NAME'}`")
+        if index >= len(found):
+            return fault(f"there is no {section}[{index}]: the config has {len(found)}")
+        if not rest:
+            found[index] = self.expand_component(SECTIONS[section].kind, value, keys)
+            return None
+        if found[index] is None:
+            return None  # reported already
+        ((name, options),) = found[index].items()
+        if rest[0] != name or len(rest) != 2:
+            path = dotted((*keys[: len(keys) - len(rest)], name))
+            return fault(f"this is a {name} here. Write `{path}.{rest[-1] if rest[-1] != rest[0] else 'OPTION'}=…`.")
+        options[rest[1]] = value
+        return None
+
+    def mapping(self, value: Any, keys: Keys, what: str) -> dict[str, Any]:
+        if value is not None and not isinstance(value, dict):
+            self.report(keys, f"{what} must hold options, as in `{what}: {{epochs: 10}}`, not {value!r}")
+        return dict(value) if isinstance(value, dict) else {}
+
+    def specs(self, section: str, items: list[Any]) -> list[Spec]:
+        found = []
+        for index, item in enumerate(items):
+            if item is not None:
+                ((name, options),) = item.items()
+                at: Keys = (section, index) if SECTIONS[section].is_list else (section,)
+                if at not in self.source.marks and at not in self.source.overrides:
+                    at = (section,)  # `schedule: CosineLR`, not a list
+                spec = self.spec(registry.classes(SECTIONS[section].kind)[name], options, (*at, name))
+                found += [spec] if spec else []
+        return found
+
+    def spec(self, cls: type[Component], options: dict[str, Any], keys: Keys) -> Spec | None:
+        checked = self.options(model(cls), options, keys)
+        if checked is None:
+            return None
+        values = {name: getattr(checked, name) for name in type(checked).model_fields}
+        for option in registry.options(cls):
+            if option.is_path:
+                values[option.name] = str(self.folder / Path(values[option.name]).expanduser())
+        spec = Spec(cls, values)
+        try:
+            spec.make()
+        except OptionError as error:
+            self.report(keys, str(error).removeprefix(f"{cls.__name__}: "))
+            return None
+        return spec
+
+    def options(self, form: type[BaseModel], given: dict[str, Any], keys: Keys) -> Any:
+        """The options as a checked model; None and a report of each problem, one a line, if there are any."""
+        try:
+            return form.model_validate(given)
+        except ValidationError as error:
+            problems = error.errors(include_url=False)
+        unknown = [p["loc"] for p in problems if p["type"] == "extra_forbidden"]
+        reported: set[Keys] = set()
+        for problem in problems:
+            # A union reports each of its members and a pair each of its elements: the option itself is named once.
+            loc, owner = _owner(form, problem["loc"])
+            at = (*keys, *loc)
+            if at in reported:
+                continue
+            reported.add(at)
+            names = list(owner.model_fields)
+            if problem["type"] == "extra_forbidden":
+                self.report(at, unknown("option", str(loc[-1]), names))
+            elif problem["type"] == "missing":
+                if not any(registry.suggestion(str(other[-1]), [str(loc[-1])]) for other in unknown):
+                    cls = registry.find(form.__name__)
+                    example = f", as in `{plain(registry.documentation(cls).example)}`" if cls else ""
+                    self.report(at, f"is missing. {form.__name__} needs it{example}.")
+            else:
+                annotation = typing.get_type_hints(owner, include_extras=True)[str(loc[-1])]
+                found = problem["input"] if len(loc) == len(problem["loc"]) else _value_at(given, loc)
+                self.report(at, registry.mismatch(found, annotation) or problem["msg"])
+        return None
+
+
+def safe_name(name: str) -> str:
+    return re.sub(r"[^\w .+-]", "-", name).strip(" .") or "run"
+
+
+def _owner(form: type[BaseModel], loc: Sequence[str | int]) -> tuple[Keys, type[BaseModel]]:
+    """How far a pydantic location goes along options, and the model that has the last of them."""
+    keys: list[str | int] = []
+    for key in loc:
+        keys.append(key)
+        field_ = form.model_fields.get(str(key))
+        inner = [a for a in typing.get_args(field_.annotation) if _is_model(a)] if field_ else []
+        if not inner or len(keys) == len(loc):
+            break
+        form = inner[0]
+    return tuple(keys), form
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _value_at(given: Any, keys: Keys) -> Any:
+    for key in keys:
+        given = given[key]
+    return given
+
+

@@ -1,0 +1,146 @@
+"""A checkpoint: one .npz with parameters, the optimizer's state, the position and the config. Data, never code."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinynet
+from tinynet.core import Array, Parameter
+from tinynet.errors import CheckpointError, TinynetError
+from tinynet.learner import Learner
+from tinynet.npz import read_npz
+
+FORMAT = 1
+PARAMETERS, BEST, OPTIMIZER = "parameters/", "best/", "optimizer/"
+
+
+@dataclass
+class Checkpoint:
+    """The arrays of a checkpoint by their names in the file, and its metadata.
+
+    Keys: `parameters/<layer>.<name>`; `best/<layer>.<name>`, the parameters at the best epoch, where there is one;
+    `optimizer/<name>`, vectors over the trainable parameters in the net's order; and the JSON text `metadata` with
+    format, tinynet (its version), config (resolved), epoch, rounds, description (classes, columns, standardisation),
+    progress (the position, partial sums, best so far, all records) and optimizer_steps.
+    """
+
+    arrays: dict[str, Array]
+    metadata: dict[str, Any]
+
+    @property
+    def epoch(self) -> int:
+        return int(self.metadata["epoch"])
+
+    def only_best(self) -> Checkpoint:
+        """The parameters at the best epoch as a checkpoint of their own, to evaluate but not to train on."""
+        arrays = {k.replace(BEST, PARAMETERS, 1): v for k, v in self.arrays.items() if k.startswith(BEST)}
+        epoch = self.metadata["progress"]["best_epoch"]
+        return Checkpoint(arrays, {**self.metadata, "epoch": epoch, "progress": None})
+
+    def save(self, path: Path) -> None:
+        """Write the file so that at any moment either the old or the new one is there, whole."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with temporary.open("wb") as file:
+                np.savez(file, allow_pickle=False, metadata=np.array(json.dumps(self.metadata)), **dict[str, Any](self.arrays))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def capture(learner: Learner) -> Checkpoint:
+    """A copy of all that a training is at this moment."""
+    parts, net = learner.parts, learner.parts.net
+    arrays = {PARAMETERS + p.name: p.tensor.copy() for p in net.parameters}
+    if learner.best_parameters is not None:
+        arrays |= {BEST + p.name: values for p, values in net.vector.views(learner.best_parameters)}
+    arrays |= {OPTIMIZER + name: vector.copy() for name, vector in parts.optimizer.state.items()}
+    metadata = {
+        "format": FORMAT,
+        "tinynet": tinynet.__version__,
+        "config": parts.config.resolved(),
+        "epoch": learner.progress.epoch,
+        "rounds": 1,
+        "description": parts.description.to_json(),
+        "progress": learner.progress.to_json(),
+        "optimizer_steps": parts.optimizer.steps,
+    }
+    return Checkpoint(arrays, metadata)
+
+
+def read(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a checkpoint file.
+
+    Raises
+    ------
+    CheckpointError
+        If it is missing, truncated, of another format version, or no checkpoint.
+    """
+    try:
+        arrays = read_npz(Path(path))
+    except TinynetError as error:
+        raise CheckpointError(str(error)) from None
+    text = arrays.pop("metadata", None)
+    if text is None or text.ndim != 0 or text.dtype.kind != "U":
+        raise CheckpointError(f"{path}: this is an .npz file, but no tinynet checkpoint: it has no metadata text")
+    try:
+        metadata = json.loads(str(text))
+        version = metadata["format"]
+    except (ValueError, TypeError, KeyError):
+        raise CheckpointError(f"{path}: the checkpoint's metadata is broken") from None
+    if version != FORMAT:
+        raise CheckpointError(
+            f"{path}: the checkpoint has format {version!r}, but tinynet {tinynet.__version__} reads format {FORMAT}. "
+            f"It was written by tinynet {metadata.get('tinynet', 'of another version')}; use that one."
+        )
+    return Checkpoint(arrays, metadata)
+
+
+def restore_parameters(checkpoint: Checkpoint, parameters: list[Parameter], file: str) -> None:
+    """Put a checkpoint's parameters into those of a net.
+
+    Raises
+    ------
+    CheckpointError
+        If one is missing, of another shape, or not finite numbers.
+    """
+    for parameter in parameters:
+        parameter.tensor = _array(checkpoint, PARAMETERS + parameter.name, parameter.tensor.shape, file)
+    known = {PARAMETERS + parameter.name for parameter in parameters}
+    extra = [key for key in checkpoint.arrays if key.startswith(PARAMETERS) and key not in known]
+    if extra:
+        raise CheckpointError(f"{file}: the checkpoint holds {', '.join(extra)}, which its config does not have")
+
+
+def restore_learner(checkpoint: Checkpoint, learner: Learner, file: str) -> None:
+    """Put the optimizer's state and the best parameters of a checkpoint into a learner with its progress."""
+    net, optimizer = learner.parts.net, learner.parts.optimizer
+    optimizer.steps = net.clock.step = int(checkpoint.metadata["optimizer_steps"])
+    for key in checkpoint.arrays:
+        if key.startswith(OPTIMIZER):
+            vector = _array(checkpoint, key, net.vector.tensor.shape, file)
+            optimizer.state[key.removeprefix(OPTIMIZER)] = vector.astype(net.dtype)
+    if learner.progress.best_epoch is not None:
+        best = np.empty_like(net.vector.all_tensors)
+        for parameter, view in net.vector.views(best):
+            view[...] = _array(checkpoint, BEST + parameter.name, view.shape, file)
+        learner.best_parameters = best
+
+
+def _array(checkpoint: Checkpoint, key: str, shape: tuple[int, ...], file: str) -> Array:
+    values = checkpoint.arrays.get(key)
+    if values is None:
+        raise CheckpointError(f"{file}: the checkpoint lacks {key}")
+    if values.shape != shape or values.dtype.kind != "f":
+        raise CheckpointError(
+            f"{file}: {key} has shape {values.shape} and type {values.dtype}, but its config needs numbers {shape}"
+        )
+    return values

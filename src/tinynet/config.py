@@ -1,0 +1,105 @@
+"""YAML text -> checked Config. Every problem of a file is reported at once, with its line and what to write instead."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinynet import yaml_reader
+from tinynet.checking import Checker, Source, Spec, safe_name
+from tinynet.errors import ConfigError, UsageError
+from tinynet.grammar import KEYS, Training
+from tinynet.yaml_reader import Path as Keys
+
+
+@dataclass
+class Config:
+    """A checked config: what to build, and how to train it."""
+
+    name: str
+    seed: int
+    dtype: str
+    dataset: Spec
+    layers: list[Spec]
+    loss: Spec
+    optimizer: Spec
+    schedule: list[Spec]
+    training: Training
+    source: Source
+
+    def resolved(self) -> dict[str, Any]:
+        """The config with all defaults and overrides, as plain values; `parse` takes it back."""
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "dtype": self.dtype,
+            "dataset": self.dataset.resolved(),
+            "layers": [spec.resolved() for spec in self.layers],
+            "loss": self.loss.resolved(),
+            "optimizer": self.optimizer.resolved(),
+            **({"schedule": [spec.resolved() for spec in self.schedule]} if self.schedule else {}),
+            "training": self.training.model_dump(exclude_none=True),
+        }
+
+    def error(self, keys: Keys, message: str) -> ConfigError:
+        """A problem that shows only when the config is built, at its line."""
+        return ConfigError([self.source.problem(keys, message)])
+
+
+def load(path: str | os.PathLike[str], *overrides: str) -> Config:
+    """Read and check a config file.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+    overrides
+        As given to `--set`: "optimizer.SGD.lr=0.05".
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the file and the overrides.
+    UsageError
+        If there is no such file.
+    """
+    return parse(read_text(path), path, overrides)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a config file; raises UsageError if it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such file. `tinynet init disk` writes a config to start from.") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path}: this is a folder. Name the YAML file in it.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: this is not a text file") from None
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def parse(text: str, path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
+    """As `load`, for a text already read."""
+    document = yaml_reader.read(text)
+    file = os.fspath(path)
+    if document.problems and document.value is None:
+        raise ConfigError([f"{file}:{line}:{column}: {message}" for line, column, message in document.problems])
+    source = Source(file, text, document.marks)
+    if not isinstance(document.value, dict):
+        what = "empty" if document.value is None else "no mapping"
+        raise ConfigError([f"{file}:1:1: the file is {what}. A config holds {', '.join(KEYS)}."])
+    checker = Checker(source, Path(path).absolute().parent)
+    for line, column, message in document.problems:
+        checker.found.append((line, column, f"{file}:{line}:{column}: {message}"))
+    return Config(**checker.check(document.value, overrides, safe_name(Path(path).stem)), source=source)
+
+
+def from_resolved(resolved: dict[str, Any], file: str) -> Config:
+    """The config that `Config.resolved` gave, as found in a checkpoint."""
+    source = Source(file)
+    return Config(**Checker(source, Path()).check(resolved, (), "run"), source=source)

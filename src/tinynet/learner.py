@@ -1,0 +1,223 @@
+"""The training loop: batch by batch, one record an epoch. It prints nothing and writes no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from tinynet.builder import Parts
+from tinynet.core import Array, Stream
+from tinynet.datasets.base import Loader
+from tinynet.errors import DivergedError
+from tinynet.evaluation import classify, compare_with, in_units, quick_figures
+from tinynet.schedules import learning_rate_factor
+
+
+@dataclass
+class Record:
+    """The figures of one epoch, as in a row of metrics.csv; `record.test_loss` or `record["test_loss"]`.
+
+    Losses are means over a split; errors are shares of wrong classifications, 0 to 1, None in a regression. Epoch 0 is
+    the untrained net. train_* are measured after the epoch with `evaluate_train`, else means over its batches.
+    seconds is the time spent in training batches so far. None: not measured.
+    """
+
+    round: int
+    epoch: int
+    train_loss: float | None = None
+    train_error: float | None = None
+    validation_loss: float | None = None
+    validation_error: float | None = None
+    test_loss: float | None = None
+    test_error: float | None = None
+    learning_rate: float | None = None
+    seconds: float = 0.0
+
+    def __getitem__(self, column: str) -> Any:
+        return getattr(self, column)
+
+
+COLUMNS = tuple(f.name for f in fields(Record))
+
+
+@dataclass
+class Progress:
+    """How far a training is: all that it needs to go on, but for parameters and the optimizer's vectors.
+
+    Parameters
+    ----------
+    epoch
+        Epochs done.
+    batch
+        Batches done in the epoch that is under way.
+    loss_sum, errors, samples
+        Sums over those batches.
+    seconds
+        Time in training batches so far.
+    records
+        One an epoch.
+    best_epoch, best_loss
+        The smallest loss measured after an epoch, validation before training; None where there is none.
+    watched, waited
+        Early stopping: the smallest figure so far, and the epochs since.
+    stopped_early
+        Whether early stopping ended the training.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    loss_sum: float = 0.0
+    errors: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    records: list[Record] = field(default_factory=list)
+    best_epoch: int | None = None
+    best_loss: float | None = None
+    watched: float | None = None
+    waited: int = 0
+    stopped_early: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Progress:
+        return cls(**{**found, "records": [Record(**record) for record in found["records"]]})
+
+
+class Learner:
+    """Trains a net.
+
+    Parameters
+    ----------
+    parts
+        The net and all that it is trained with.
+    progress
+        Where to go on; by default at the beginning.
+    best_parameters
+        The vector of all parameters at `progress.best_epoch`.
+    """
+
+    def __init__(self, parts: Parts, progress: Progress | None = None, best_parameters: Array | None = None) -> None:
+        self.parts = parts
+        self.options = parts.config.training
+        self.progress = progress or Progress()
+        self.best_parameters = best_parameters
+        self.count_errors = parts.coding is not None and not self.options.evaluate_train
+        self.shuffle = Stream(parts.config.seed, "shuffle")
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is no epoch left."""
+        return self.progress.stopped_early or self.progress.epoch >= self.options.epochs
+
+    def train(self) -> Iterator[Record]:
+        """Train to the end; yields a record after each epoch, the first for the untrained net.
+
+        Raises
+        ------
+        DivergedError
+            If a loss or a parameter is NaN or infinite; it names the layer and the epoch.
+        """
+        return (record for record in self.steps() if record is not None)
+
+    def steps(self) -> Iterator[Record | None]:
+        """As `train`, but yields None after each batch as well: there the caller may save, stop or draw."""
+        if not self.progress.records:
+            yield self._measure()
+        while not self.finished:
+            yield from self._epoch()
+
+    def _epoch(self) -> Iterator[Record | None]:
+        parts, progress, data = self.parts, self.progress, self.parts.dataset.train
+        parts.optimizer.learning_rate = parts.optimizer.lr * learning_rate_factor(
+            parts.schedules, progress.epoch, self.options.epochs
+        )
+        order = self.shuffle.at(progress.epoch).permutation(len(data)) if self.options.shuffle else None
+        start = perf_counter()
+        for x, labels, targets in Loader(data, self.options.batch_size, order, first=progress.batch):
+            with np.errstate(all="ignore"):  # overflow shows in the loss, which is checked
+                value = self._step(x, labels, targets)
+            progress.loss_sum += value * len(x)
+            progress.samples += len(x)
+            progress.batch += 1
+            progress.seconds += perf_counter() - start
+            if not isfinite(value):
+                raise self._diverged(progress.epoch + 1, f"the loss became {value} in batch {progress.batch}")
+            yield None
+            start = perf_counter()
+        progress.epoch += 1
+        yield self._measure()
+
+    def _step(self, x: Array, labels: Array | None, targets: Array | None) -> float:
+        """One update; the value of the batch's loss before it."""
+        net, loss = self.parts.net, self.parts.loss
+        target = compare_with(self.parts, labels, targets)
+        predicted = net.forward(x, training=True)
+        value, gradient = loss(predicted, target)
+        net.backward(gradient, to_input=False)
+        if self.options.clip_norm is not None:
+            net.vector.clip_norm(self.options.clip_norm)
+        net.update(self.parts.optimizer)
+        if self.count_errors:
+            self.progress.errors += int(np.count_nonzero(classify(self.parts, predicted) != labels))
+        if self.parts.description.target_scaling is not None:
+            value = loss(*in_units(self.parts, predicted, target))[0]
+        return float(value)
+
+    def _measure(self) -> Record:
+        """The record of the epoch just done, and what follows from it: the best so far, early stopping."""
+        progress, data = self.progress, self.parts.dataset
+        with np.errstate(all="ignore"):
+            if not np.isfinite(self.parts.net.vector.all_tensors).all():
+                raise self._diverged(progress.epoch, "a parameter became NaN or infinite")
+            record = Record(round=0, epoch=progress.epoch, seconds=progress.seconds)
+            record.test_loss, record.test_error = quick_figures(self.parts, data.test)
+            if data.validation is not None:
+                record.validation_loss, record.validation_error = quick_figures(self.parts, data.validation)
+            if self.options.evaluate_train:
+                record.train_loss, record.train_error = quick_figures(self.parts, data.train)
+        if progress.epoch > 0:
+            record.learning_rate = self.parts.optimizer.learning_rate
+            if not self.options.evaluate_train:
+                record.train_loss = progress.loss_sum / progress.samples
+                record.train_error = progress.errors / progress.samples if self.count_errors else None
+        self._notice_best(record)
+        self._notice_stopping(record)
+        progress.records.append(record)
+        progress.batch, progress.loss_sum, progress.errors, progress.samples = 0, 0.0, 0, 0
+        return record
+
+    def _notice_best(self, record: Record) -> None:
+        """Never by the test set: the validation loss, or the training loss where it is measured after the epoch."""
+        loss = record.validation_loss
+        if loss is None and self.options.evaluate_train:
+            loss = record.train_loss
+        progress = self.progress
+        if loss is not None and isfinite(loss) and (progress.best_loss is None or loss < progress.best_loss):
+            progress.best_epoch, progress.best_loss = progress.epoch, loss
+            self.best_parameters = self.parts.net.vector.all_tensors.copy()
+
+    def _notice_stopping(self, record: Record) -> None:
+        stopping, progress = self.options.early_stopping, self.progress
+        if stopping is None:
+            return
+        value: float = record[stopping.monitor]
+        if progress.watched is None or value < progress.watched - stopping.min_delta:
+            progress.watched, progress.waited = value, 0
+        else:
+            progress.waited += 1
+            progress.stopped_early = progress.waited >= stopping.patience
+
+    def _diverged(self, epoch: int, what: str) -> DivergedError:
+        where = self.parts.net.not_finite() or "the loss itself"
+        return DivergedError(
+            f"the training diverged in epoch {epoch}: {what}. The first layer with NaN or infinity "
+            f"is {where}. Try a smaller learning rate (optimizer.{type(self.parts.optimizer).__name__}.lr, now "
+            f"{self.parts.optimizer.lr:g}), or training.clip_norm: 1."
+        )

@@ -1,0 +1,64 @@
+"""The sentences that a config's problems are answered with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from tinynet import registry
+from tinynet.registry import Component
+from tinynet.yaml_reader import Path as Keys
+
+
+def dotted(keys: Keys) -> str:
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+    # A layer is named by its place and kind, as in `layers[6] Linear`.
+    return re.sub(r"^(layers\[\d+\])\.(\w+)$", r"\1 \2", text)
+
+
+def example(key: str) -> str:
+    examples = {
+        "dataset": "dataset: Disk",
+        "layers": "layers: [{Linear: 25}, ReLU, {Linear: 2}]",
+        "layer": "Linear: 25",
+        "loss": "loss: MSE",
+        "optimizer": "optimizer: {SGD: {lr: 0.1}}",
+        "schedule": "schedule: CosineLR",
+    }
+    return examples[key]
+
+
+def plain(example: str) -> str:
+    return example[1:-1] if example.startswith("{") else example
+
+
+def unknown(what: str, given: str, known: Sequence[str]) -> str:
+    guess = registry.suggestion(given, known)
+    return f"no such {what}. " + (f"Did you mean '{guess}'?" if guess else f"There are: {', '.join(known)}.")
+
+
+def unknown_component(kind: str, given: str) -> str:
+    known = registry.classes(kind)
+    other = registry.find(given)
+    word = re.match(r"(\w+)\s*[ (=]\s*(.*?)\)?$", given)
+    if other is not None:
+        return f"'{given}' is a {other.kind}, not a {kind}"
+    if word and word[1] in known:
+        return f"'{given}' is no {kind}. Write `{word[1]}: {word[2] or '…'}`."
+    guess = registry.suggestion(given, known)
+    article = "an" if kind == "optimizer" else "a"
+    meant = f"Did you mean '{guess}'? (`tinynet layers` lists them)" if guess else f"There are: {', '.join(known)}."
+    return f"'{given}' is no {kind}. {meant}" if guess or known else f"there is no {article} {kind} '{given}'"
+
+
+def several(value: dict[str, Any], known: dict[str, type[Component]]) -> str:
+    """What to say to a mapping of several keys where one component belongs."""
+    name, *others = value
+    if name in known and value[name] is None:
+        inside = ", ".join(f"{key}: {value[key]}" for key in others)
+        return (
+            f"'{others[0]}' stands at the level of '{name}', but belongs to it. "
+            f"Indent it further than '{name}', or write `{name}: {{{inside}}}`."
+        )
+    return f"holds {len(value)} entries ({', '.join(value)}), but takes one. Begin a new line with '- ' for each."

@@ -1,0 +1,148 @@
+"""YAML text -> plain values, with the line and column of each; YAML 1.2's scalars, no code, no duplicate keys."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+Path = tuple[str | int, ...]
+LARGEST = 100_000  # values in a document: aliases can multiply a few lines into billions
+
+
+@dataclass
+class Document:
+    """What a text says, where it says it, and what is wrong with its YAML.
+
+    Parameters
+    ----------
+    value
+        Dicts, lists, texts, numbers, booleans and None.
+    marks
+        (line, column), both from 1, of each path: that of the key for an entry of a mapping, else of the item.
+    problems
+        (line, column, message) for each fault.
+    """
+
+    value: Any = None
+    marks: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    problems: list[tuple[int, int, str]] = field(default_factory=list)
+
+
+class _Loader(yaml.SafeLoader):
+    """Resolves plain scalars as YAML 1.2 does: `1e-3` is a number; `no`, `off` and `12:30` are texts."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = {
+    "null": (r"~|null|Null|NULL|", None),
+    "bool": (r"true|True|TRUE|false|False|FALSE", None),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", None),
+    "float": (r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", None),
+}
+for _name, (_pattern, _first) in _SCALARS.items():
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)  # type: ignore[no-untyped-call]
+
+
+def read(text: str) -> Document:
+    """The document of a text. Where the YAML is broken, `problems` says so and `value` is None."""
+    document = Document()
+    try:
+        node = _Loader(text).get_single_node()
+        if node is not None:
+            document.value = _Reader(document).value(node, (), ())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        document.problems.append((line, column, f"this is not valid YAML: {_explain(error)}"))
+    except yaml.reader.ReaderError as error:
+        document.problems.append((1, 1, f"this is not a text file: it holds the character {error.character!r}"))
+    except RecursionError:
+        document.problems.append((1, 1, "the lists and mappings are nested too deep"))
+    return document
+
+
+def parse_value(text: str) -> Any:
+    """The value of a piece of YAML, as given to `--set`; raises ValueError with what is wrong."""
+    document = read(text)
+    if document.problems:
+        raise ValueError(document.problems[0][2])
+    return document.value
+
+
+class _Reader:
+    """Turns nodes into values and notes where each one stands."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.count = 0
+
+    def value(self, node: yaml.Node, path: Path, parents: tuple[int, ...]) -> Any:
+        self.count += 1
+        if id(node) in parents or self.count > LARGEST:
+            raise yaml.MarkedYAMLError(
+                problem="an alias contains itself" if id(node) in parents else f"more than {LARGEST:,} values",
+                problem_mark=node.start_mark,
+            )
+        self.document.marks.setdefault(path, _place(node))
+        parents = (*parents, id(node))
+        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+            return self.mapping(node, path, parents)
+        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+            return [self.value(item, (*path, i), parents) for i, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode):
+            return self.scalar(node)
+        return self.fault(node, f"the tag {node.tag} is not used here. Remove it.")
+
+    def mapping(self, node: yaml.MappingNode, path: Path, parents: tuple[int, ...]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.fault(key_node, "a name before a colon has to be a plain text")
+                continue
+            key = str(key_node.value)
+            if key in found:
+                first = self.document.marks[(*path, key)][0]
+                self.fault(key_node, f"'{key}' is there twice, first in line {first}. Remove one of them.")
+                continue
+            self.document.marks[(*path, key)] = _place(key_node)
+            found[key] = self.value(value_node, (*path, key), parents)
+        return found
+
+    def scalar(self, node: yaml.ScalarNode) -> Any:
+        text = str(node.value)
+        match node.tag.removeprefix(_TAG):
+            case "null":
+                return None
+            case "bool":
+                return text.lower() == "true"
+            case "int":
+                digits = text.lstrip("+-")
+                if len(digits) > 1000:
+                    return self.fault(node, f"a number of {len(digits)} digits")
+                return int(text, 0 if digits[:2] in ("0x", "0o") else 10)
+            case "float":
+                return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+            case "str":
+                return text
+        return self.fault(node, f"the tag {node.tag} is not used here. Remove it.")
+
+    def fault(self, node: yaml.Node, message: str) -> None:
+        self.document.problems.append((*_place(node), message))
+
+
+def _place(node: yaml.Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _explain(error: yaml.MarkedYAMLError) -> str:
+    text = " ".join(filter(None, [error.context, error.problem]))
+    if "'\\t'" in text:
+        return f"{text}. Indent with spaces, not with tabs."
+    if "mapping values are not allowed here" in text:
+        return f"{text}. Look for a missing line break, a missing space after ':' or '-', or a wrong indentation."
+    return text

@@ -1,0 +1,375 @@
+"""What every layer promises, and what each layer computes, against values worked by hand."""
+
+from math import sqrt
+from typing import get_args
+
+import numpy as np
+import pytest
+from gradients import from_example, on_every_shape, set_up, spaced
+
+from tinynet import registry
+from tinynet.errors import OptionError, ShapeError
+from tinynet.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from tinynet.layers.base import Layer
+from tinynet.layers.dropout import Dropout
+from tinynet.layers.linear import Linear, Rule
+from tinynet.layers.shape import Flatten
+from tinynet.net import Net
+from tinynet.optimizers import SGD
+
+every_layer = pytest.mark.parametrize("cls", registry.classes("layer").values())
+
+
+def layers_and_batches(cls):
+    for layer, shape in on_every_shape(lambda: from_example(cls)):
+        yield layer, spaced((3, *shape))
+
+
+@every_layer
+def test_gradients_accumulate(cls):
+    for layer, x in layers_and_batches(cls):
+        dy = spaced(layer.forward(x, training=True).shape, seed=1)
+        layer.backward(dy)
+        once = [parameter.gradient.copy() for parameter in layer.parameters]
+        layer.backward(dy)
+        for parameter, gradient in zip(layer.parameters, once, strict=True):
+            assert gradient.any()
+            np.testing.assert_allclose(parameter.gradient, 2 * gradient, rtol=1e-13)
+
+
+@every_layer
+@pytest.mark.parametrize("training", [False, True])
+def test_forward_and_backward_change_no_array_they_are_given(cls, training):
+    for layer, x in layers_and_batches(cls):
+        x_before = x.copy()
+        y = layer.forward(x, training)
+        dy = spaced(y.shape, seed=1)
+        y_before, dy_before = y.copy(), dy.copy()
+        layer.backward(dy)
+        np.testing.assert_array_equal(x, x_before)
+        np.testing.assert_array_equal(y, y_before)
+        np.testing.assert_array_equal(dy, dy_before)
+
+
+@every_layer
+def test_layer_keeps_its_input_and_output(cls):
+    for layer, x in layers_and_batches(cls):
+        y = layer.forward(x)
+        assert layer.x is x
+        assert layer.y is y
+
+
+@every_layer
+def test_call_is_forward(cls):
+    for layer, x in layers_and_batches(cls):
+        for training in (False, True):
+            np.testing.assert_array_equal(layer(x, training), layer.forward(x, training))
+
+
+@every_layer
+def test_setup_tells_the_shape_of_the_output(cls):
+    for layer, x in layers_and_batches(cls):
+        shape = layer.setup(x.shape[1:], np.random.default_rng(0))
+        assert layer.forward(x).shape == (3, *shape)
+
+
+@every_layer
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_layer_keeps_the_dtype(cls, dtype):
+    for _, shape in on_every_shape(lambda: from_example(cls)):
+        net = Net([from_example(cls)], shape, dtype=dtype)
+        y = net.forward(spaced((3, *shape)), training=True)
+        dx = net.backward(np.ones_like(y))
+        assert {y.dtype, dx.dtype} == {np.dtype(dtype)}
+        assert all(p.tensor.dtype == p.gradient.dtype == dtype for p in net.parameters)
+
+
+@every_layer
+def test_samples_do_not_mix_in_evaluation(cls):
+    for layer, x in layers_and_batches(cls):
+        alone = np.concatenate([layer.forward(x[i : i + 1]) for i in range(len(x))])
+        np.testing.assert_allclose(layer.forward(x), alone, rtol=1e-12)
+
+
+@pytest.mark.parametrize("cls", [ReLU, LeakyReLU, Tanh, Sigmoid, GELU, Softmax, Linear, Flatten])
+def test_each_of_three_rounds_is_as_it_is_alone(cls):
+    x, dy_seed = spaced((3, 5, 4)), 1
+    together = set_up(from_example(cls), (4,), rounds=3)
+    y = together.forward(x, training=True)
+    dy = spaced(y.shape, dy_seed)
+    dx = together.backward(dy)
+    for r in range(3):
+        alone = set_up(from_example(cls), (4,))
+        for parameter, stacked in zip(alone.parameters, together.parameters, strict=True):
+            parameter.tensor = stacked.tensor[r]
+        np.testing.assert_array_equal(alone.forward(x[r], training=True), y[r])
+        np.testing.assert_array_equal(alone.backward(dy[r]), dx[r])
+        for parameter, stacked in zip(alone.parameters, together.parameters, strict=True):
+            np.testing.assert_array_equal(parameter.gradient, stacked.gradient[r])
+
+
+# Linear
+
+
+def test_linear_by_hand():
+    layer = set_up(Linear(2), (3,))
+    weight, bias = layer.parameters
+    assert (weight.tensor.shape, bias.tensor.shape) == ((3, 2), (1, 2))
+    weight.tensor = [[1, 2], [3, 4], [5, 6]]
+    bias.tensor = [[10, 20]]
+    x = np.array([[1.0, 0, 0], [1, 1, 1]])
+    np.testing.assert_array_equal(layer.forward(x), [[11, 22], [19, 32]])
+    dx = layer.backward(np.array([[1.0, 0], [0, 2]]))
+    np.testing.assert_array_equal(dx, [[1, 3, 5], [4, 8, 12]])
+    np.testing.assert_array_equal(weight.gradient, [[1, 2], [0, 2], [0, 2]])
+    np.testing.assert_array_equal(bias.gradient, [[1, 2]])
+
+
+def test_linear_without_bias_has_one_parameter():
+    layer = set_up(Linear(2, bias=False), (3,))
+    assert [p.name for p in layer.parameters] == ["None.weight"]
+    np.testing.assert_array_equal(layer.forward(np.zeros((4, 3))), np.zeros((4, 2)))
+
+
+def test_linear_gives_no_dx_where_none_is_needed():
+    layer = set_up(Linear(2), (3,))
+    layer.needs_dx = False
+    layer.forward(np.ones((4, 3)))
+    assert layer.backward(np.ones((4, 2))) is None
+    assert layer.weight.gradient.any()
+
+
+def test_linear_refuses_images():
+    with pytest.raises(ShapeError, match=r"needs a flat input, but gets \(3, 4, 2\)\. Put Flatten before it\."):
+        Linear(5).setup((3, 4, 2), np.random.default_rng(0))
+
+
+FAN_IN, FAN_OUT = 400, 900
+UNIFORM_BOUNDS = {
+    "uniform": 1 / sqrt(FAN_IN),
+    "xavier_uniform": sqrt(6 / (FAN_IN + FAN_OUT)),
+    "he_uniform": sqrt(6 / FAN_IN),
+    "kaiming_uniform": sqrt(6 / FAN_IN),
+}
+DEVIATIONS = {
+    "xavier_normal": sqrt(2 / (FAN_IN + FAN_OUT)),
+    "he_normal": sqrt(2 / FAN_IN),
+    "kaiming_normal": sqrt(2 / FAN_IN),
+}
+
+
+def initial(rule):
+    """W and b of a large layer."""
+    return [p.tensor for p in Net([Linear(FAN_OUT, init=rule)], (FAN_IN,), dtype="float64").parameters]
+
+
+def check_uniform(values, bound):
+    """Within the bounds, up to them, and with the variance of a uniform distribution."""
+    assert bound * (1 - 10 / values.size) < np.abs(values).max() <= bound
+    assert abs(values.mean()) < 4 * bound / sqrt(3 * values.size)
+    # The standard error of the variance is 0.9/√n of it.
+    assert np.var(values) == pytest.approx(bound**2 / 3, rel=4 * 0.9 / sqrt(values.size))
+
+
+@pytest.mark.parametrize("rule", UNIFORM_BOUNDS)
+def test_uniform_initial_weights(rule):
+    check_uniform(initial(rule)[0], UNIFORM_BOUNDS[rule])
+
+
+@pytest.mark.parametrize("rule", DEVIATIONS)
+def test_normal_initial_weights(rule):
+    weight, deviation = initial(rule)[0], DEVIATIONS[rule]
+    assert abs(weight.mean()) < 4 * deviation / sqrt(weight.size)
+    assert weight.std() == pytest.approx(deviation, rel=4 / sqrt(2 * weight.size))
+    # What tells it from a uniform distribution of the same deviation, which would have 57.7 %.
+    assert np.mean(np.abs(weight) < deviation) == pytest.approx(0.6827, abs=0.004)
+
+
+def test_initial_bias():
+    for rule in get_args(Rule):
+        bias = initial(rule)[1]
+        if rule == "uniform":
+            check_uniform(bias, 1 / sqrt(FAN_IN))
+        else:
+            assert not bias.any()
+
+
+def test_zeros_and_every_rule():
+    assert not initial("zeros")[0].any()
+    assert set(get_args(Rule)) == {*UNIFORM_BOUNDS, *DEVIATIONS, "zeros"}
+
+
+def test_weight_and_bias_are_different_draws():
+    weight, bias = initial("uniform")
+    assert not np.isin(bias, weight).any()
+
+
+# Activations
+
+
+@pytest.mark.parametrize(
+    ("layer", "x", "y", "dx"),
+    [
+        (ReLU(), [-2, 0, 3], [0, 0, 3], [0, 0, 1]),
+        (LeakyReLU(0.1), [-2, 0, 3], [-0.2, 0, 3], [0.1, 0.1, 1]),
+        (Tanh(), [0, np.log(2)], [0, 0.6], [1, 0.64]),
+        (Sigmoid(), [0, np.log(3), -np.log(3)], [0.5, 0.75, 0.25], [0.25, 0.1875, 0.1875]),
+        (GELU(), [0, 1, -1], [0, 0.8411919906, -0.1588080094], [0.5, 1.0829640838, -0.0829640838]),
+    ],
+)
+def test_activation_by_hand(layer, x, y, dx):
+    x = np.array([x], float)
+    np.testing.assert_allclose(layer.forward(x), [y], rtol=1e-9)
+    np.testing.assert_allclose(layer.backward(np.ones_like(x)), [dx], rtol=1e-9)
+
+
+def test_softmax_by_hand():
+    layer = Softmax()
+    y = layer.forward(np.log([[1.0, 2, 5], [1, 1, 2]]))
+    np.testing.assert_allclose(y, [[0.125, 0.25, 0.625], [0.25, 0.25, 0.5]], rtol=1e-15)
+    # dx_i = y_i (dy_i - Σ dy_j y_j), and not dy.
+    dx = layer.backward(np.array([[1.0, 0, 0], [3, 3, 3]]))
+    np.testing.assert_allclose(dx, [[0.109375, -0.03125, -0.078125], [0, 0, 0]], atol=1e-15)
+
+
+@pytest.mark.parametrize("cls", [ReLU, LeakyReLU, Tanh, Sigmoid, GELU, Softmax])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_inputs_do_not_overflow(cls, dtype):
+    x = np.array([[1000, -1000, 0], [-1000, -1000, -1000]], dtype)
+    layer = cls()
+    assert np.isfinite(layer.forward(x)).all()
+    assert np.isfinite(layer.backward(np.ones_like(x))).all()
+
+
+@pytest.mark.parametrize("layer", [Sigmoid(), Tanh()])
+def test_saturated_values_are_exact(layer):
+    y = layer.forward(np.array([1000.0, -1000.0]))
+    assert y.tolist() == ([1, 0] if isinstance(layer, Sigmoid) else [1, -1])
+
+
+# Flatten
+
+
+def test_flatten_by_hand():
+    layer = set_up(Flatten(), (3, 4, 2))
+    x = np.arange(2 * 3 * 4 * 2.0).reshape(2, 3, 4, 2)
+    y = layer.forward(x)
+    np.testing.assert_array_equal(y, np.arange(48.0).reshape(2, 24))
+    np.testing.assert_array_equal(layer.backward(y), x)
+    # Two rounds of one sample each.
+    assert layer.forward(x[:, None]).shape == (2, 1, 24)
+
+
+def test_flatten_gives_the_order_of_the_indices_whatever_the_memory():
+    x = np.arange(48.0).reshape(2, 3, 4, 2)
+    batch_last = np.ascontiguousarray(x.transpose(2, 1, 3, 0)).transpose(3, 1, 0, 2)
+    np.testing.assert_array_equal(batch_last, x)
+    layer = set_up(Flatten(), (3, 4, 2))
+    np.testing.assert_array_equal(layer.forward(batch_last), x.reshape(2, 24))
+    np.testing.assert_array_equal(layer.backward(x.reshape(2, 24)), x)
+
+
+# Dropout
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
+def test_dropout_keeps_its_share_and_the_mean(p):
+    x = np.ones((400, 500))
+    y = Dropout(p).forward(x, training=True)
+    error = sqrt(p * (1 - p) / x.size)
+    assert np.mean(y != 0) == pytest.approx(1 - p, abs=4 * error)
+    assert y.mean() == pytest.approx(1, abs=4 * error / (1 - p))
+    np.testing.assert_allclose(y[y != 0], 1 / (1 - p), rtol=1e-15)
+    # Rows and columns are not dropped as a whole.
+    for axis in (0, 1):
+        assert np.ptp(np.mean(y != 0, axis)) < 12 * sqrt(p * (1 - p) / 400)
+
+
+def test_dropout_in_evaluation_is_the_identity():
+    layer, x = Dropout(0.5), spaced((4, 5))
+    layer.forward(x, training=True)
+    np.testing.assert_array_equal(layer.forward(x), x)
+    np.testing.assert_array_equal(layer.backward(x), x)
+
+
+def test_dropout_of_none_and_of_all():
+    x = spaced((4, 5))
+    np.testing.assert_array_equal(Dropout(0.0).forward(x, training=True), x)
+    layer = Dropout(1.0)
+    assert not layer.forward(x, training=True).any()
+    assert not layer.backward(x).any()
+
+
+def test_dropout_mask_is_a_function_of_seed_name_step_and_piece():
+    x = np.ones((8, 50))
+
+    def net(seed=0, name="dropout1"):
+        return Net([Dropout(0.5, name=name)], (50,), seed)
+
+    one = net()
+    y = one.forward(x, training=True)
+    np.testing.assert_array_equal(one.forward(x, training=True), y)
+    np.testing.assert_array_equal(net().forward(x, training=True), y)
+    for other in (net(seed=1), net(name="another")):
+        assert np.mean(other.forward(x, training=True) == y) < 0.6
+    one.clock.piece = 1
+    assert np.mean(one.forward(x, training=True) == y) < 0.6
+    one.clock.piece = 0
+    one.update(SGD())
+    assert np.mean(one.forward(x, training=True) == y) < 0.6
+    one.clock.step = 0
+    np.testing.assert_array_equal(one.forward(x, training=True), y)
+
+
+def test_dropout_mask_is_the_same_in_both_dtypes():
+    masks = [Net([Dropout(0.5)], (50,), dtype=d).forward(np.ones((8, 50)), training=True) for d in ("f4", "f8")]
+    np.testing.assert_array_equal(*masks)
+
+
+def test_dropout_passes_the_gradient_where_it_passed_the_value():
+    layer, x = Dropout(0.5), np.ones((8, 50))
+    y = layer.forward(x, training=True)
+    np.testing.assert_array_equal(layer.backward(x), y)
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Linear(-5), "Linear: out_features must be a whole number > 0, not -5"),
+        (lambda: Linear(0), "Linear: out_features must be a whole number > 0, not 0"),
+        (lambda: Linear("5"), "Linear: out_features must be a whole number > 0, not '5'"),
+        (lambda: Linear(True), "Linear: out_features must be a whole number > 0, not True"),
+        (lambda: Linear(2.5), "Linear: out_features must be a whole number > 0, not 2.5"),
+        (lambda: Linear(5, bias="no"), "Linear: bias must be true or false, not 'no'"),
+        (lambda: Linear(5, bias=1), "Linear: bias must be true or false, not 1"),
+        (lambda: Linear(5, init="orthogonal"), "'zeros', not 'orthogonal'"),
+        (lambda: Linear(5, name=3), "Linear: name must be a text or null, not 3"),
+        (lambda: Linear(5, trainable=None), "Linear: trainable must be true or false, not None"),
+        (lambda: Dropout(1.5), "Dropout: p must be a number >= 0 and <= 1, not 1.5"),
+        (lambda: Dropout(-0.1), "Dropout: p must be a number >= 0 and <= 1, not -0.1"),
+        (lambda: Dropout(float("nan")), "Dropout: p must be a number >= 0 and <= 1, not nan"),
+        (lambda: LeakyReLU(-1), "LeakyReLU: negative_slope must be a number >= 0, not -1"),
+    ],
+)
+def test_refused_options(make, message):
+    with pytest.raises(OptionError) as caught:
+        make()
+    assert str(caught.value).endswith(message)
+
+
+def test_layers_compare_by_identity():
+    assert ReLU() != ReLU()
+    assert len({Linear(2), Linear(2)}) == 2
+
+
+def test_a_layer_without_forward_or_backward_says_so():
+    class Unfinished(Layer, abstract=True):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Unfinished has no forward"):
+        Unfinished().forward(np.ones((1, 2)))
+    with pytest.raises(NotImplementedError, match="Unfinished has no backward"):
+        Unfinished().backward(np.ones((1, 2)))
