@@ -70,8 +70,11 @@ def assemble(config: Config, known: Description | None = None) -> Parts:
         If the dataset's files are missing or broken.
     """
     dataset, loss = config.dataset.make(), config.loss.make()
-    data = None if known else dataset.load(config.seed)
-    description = known or data.description
+    data: Data | None = None
+    if known is None:
+        data = dataset.load(config.seed)
+        known = data.description
+    description = known
     try:
         net = Net([spec.make() for spec in config.layers], description.input_shape, config.seed, config.dtype)
     except LayerError as error:
@@ -155,9 +158,7 @@ def _problems(
     return found
 
 
-def _wanted_shape(
-    net: Net, coding: Coding | None, description: Description, chosen: Coding | None
-) -> tuple[int, ...]:
+def _wanted_shape(net: Net, coding: Coding | None, description: Description, chosen: Coding | None) -> tuple[int, ...]:
     if chosen == "inputs":
         return description.input_shape
     if coding is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tinynet import registry, yaml_reader
 from tinynet.errors import ConfigError, OptionError
 from tinynet.grammar import KEYS, SECTIONS, Head, Training, model
 from tinynet.messages import dotted, example, plain, several, unknown, unknown_component
+from tinynet.overrides import OverrideError, parse, put
 from tinynet.registry import Component
 
 Keys = yaml_reader.Path
@@ -30,9 +31,11 @@ class Spec:
     def make(self) -> Any:
         return self.cls(**self.options)
 
-    def resolved(self) -> dict[str, Any]:
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in self.options.items()}
-        return {self.cls.__name__: plain}
+    def to_json(self) -> dict[str, Any]:
+        given = {name: value for name, value in self.options.items() if value is not None}
+        return {
+            self.cls.__name__: {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()},
+        }
 
 
 @dataclass
@@ -76,23 +79,14 @@ class Checker:
         for override in overrides:
             self.override(tree, override)
         head = self.options(Head, {key: tree[key] for key in Head.model_fields if key in tree}, ())
-        specs = {name: self.specs(name, tree.get(name, [])) for name in SECTIONS}
+        specs = {name: self.specs(name, tree.get(name)) for name in SECTIONS}
         training = self.options(Training, tree.get("training", {}), ("training",))
         name = (head.name if head else None) or default_name
         if safe_name(name) != name:
             self.report(("name",), f"{name!r} cannot be a folder's name. Write {safe_name(name)!r}.")
         if self.found or head is None or training is None:
             raise ConfigError(list(dict.fromkeys(message for *_, message in sorted(self.found))))
-        singles = {section: found[0] for section, found in specs.items() if not SECTIONS[section].is_list}
-        return {
-            "name": name,
-            "seed": head.seed,
-            "dtype": head.dtype,
-            "layers": specs["layers"],
-            "schedule": specs["schedule"],
-            "training": training,
-            **singles,
-        }
+        return {"name": name, "seed": head.seed, "dtype": head.dtype, "training": training, **specs}
 
     def expand(self, raw: dict[str, Any]) -> dict[str, Any]:
         """The tree with every component in its long form, {name: {option: value}}; None where that failed."""
@@ -112,9 +106,9 @@ class Checker:
                 self.report((), f"'{key}' is missing. {section.description} For example `{example(key)}`.")
         return tree
 
-    def expand_section(self, key: str, value: Any) -> list[Any]:
+    def expand_section(self, key: str, value: Any) -> Any:
         if not SECTIONS[key].is_list:
-            return [self.expand_component(SECTIONS[key].kind, value, (key,))]
+            return self.expand_component(SECTIONS[key].kind, value, (key,))
         if not isinstance(value, list):
             if SECTIONS[key].required:
                 self.report((key,), "must be a list: each on a line of its own that begins with '- '")
@@ -151,72 +145,40 @@ class Checker:
 
     def override(self, tree: dict[str, Any], text: str) -> None:
         """Put the value of one `--set` into the expanded tree."""
-        dotted, equals, value_text = text.partition("=")
-        parts = re.findall(r"[^.\[\]]+|\[\d+\]", dotted)
-        keys: Keys = tuple(int(part[1:-1]) if part[0] == "[" else part for part in parts)
-        fault: Callable[[str], None] = lambda message: self.found.append((0, 0, f"--set {text}: {message}"))  # noqa: E731
-        if not equals or not keys or "".join(f".{k}" if isinstance(k, str) else f"[{k}]" for k in keys) != f".{dotted}":
-            return fault("write PATH=VALUE, as in `--set training.epochs=20` or `--set layers[0].Linear.out_features=9`")
         try:
-            value = yaml_reader.parse_value(value_text)
-        except ValueError as error:
-            return fault(f"the value {value_text!r}: {error}")
-        if keys[0] not in KEYS:
-            return fault(unknown("section", str(keys[0]), KEYS))
-        self.source.overrides[keys] = text
-        if keys[0] in SECTIONS:
-            return self.override_section(tree, keys, value, fault)
-        *parents, last = keys
-        for i, key in enumerate(parents):
-            tree = tree.setdefault(str(key), {})
-            if not isinstance(tree, dict) or (i == 0 and key != "training"):
-                return fault(f"'{dotted(keys[: i + 1])}' holds one value, nothing below it")
-        tree[str(last)] = self.mapping(value, keys, str(last)) if keys == ("training",) else value
-        return None
-
-    def override_section(self, tree: dict[str, Any], keys: Keys, value: Any, fault: Callable[[str], None]) -> None:
-        section, rest = str(keys[0]), list(keys[1:])
-        if not rest:
-            tree[section] = self.expand_section(section, value)
-            return None
-        found = tree.setdefault(section, [])
-        index = rest.pop(0) if isinstance(rest[0], int) else 0
-        if isinstance(keys[1], int) != (SECTIONS[section].is_list and (SECTIONS[section].required or len(found) > 1)):
-            if not (section == "schedule" and keys[1] == 0):
-                form = f"{section}[0]" if SECTIONS[section].is_list else section
-                return fault(f"write `{form}.{'NAME.option' if rest else 'NAME'}`")
-        if index >= len(found):
-            return fault(f"there is no {section}[{index}]: the config has {len(found)}")
-        if not rest:
-            found[index] = self.expand_component(SECTIONS[section].kind, value, keys)
-            return None
-        if found[index] is None:
-            return None  # reported already
-        ((name, options),) = found[index].items()
-        if rest[0] != name or len(rest) != 2:
-            path = dotted((*keys[: len(keys) - len(rest)], name))
-            return fault(f"this is a {name} here. Write `{path}.{rest[-1] if rest[-1] != rest[0] else 'OPTION'}=…`.")
-        options[rest[1]] = value
-        return None
+            keys, value = parse(text)
+            self.source.overrides[keys] = text
+            renewed = put(tree, keys, value)
+        except OverrideError as error:
+            self.found.append((0, 0, f"--set {text}: {error}"))
+            return
+        if len(renewed) == 1:
+            tree[str(renewed[0])] = self.expand_section(str(renewed[0]), value)
+        elif renewed:
+            section = str(renewed[0])
+            tree[section][renewed[1]] = self.expand_component(SECTIONS[section].kind, value, renewed)
 
     def mapping(self, value: Any, keys: Keys, what: str) -> dict[str, Any]:
         if value is not None and not isinstance(value, dict):
             self.report(keys, f"{what} must hold options, as in `{what}: {{epochs: 10}}`, not {value!r}")
         return dict(value) if isinstance(value, dict) else {}
 
-    def specs(self, section: str, items: list[Any]) -> list[Spec]:
-        found = []
-        for index, item in enumerate(items):
-            if item is not None:
-                ((name, options),) = item.items()
-                at: Keys = (section, index) if SECTIONS[section].is_list else (section,)
-                if at not in self.source.marks and at not in self.source.overrides:
-                    at = (section,)  # `schedule: CosineLR`, not a list
-                spec = self.spec(registry.classes(SECTIONS[section].kind)[name], options, (*at, name))
-                found += [spec] if spec else []
-        return found
+    def specs(self, section: str, found: Any) -> Any:
+        """The component of a section, or the list of them."""
+        kind = SECTIONS[section].kind
+        if not SECTIONS[section].is_list:
+            return self.spec(kind, found, (section,))
+        at: list[Keys] = [(section, index) for index in range(len(found or ()))]
+        if len(at) == 1 and at[0] not in self.source.marks:
+            at = [(section,)]  # `schedule: CosineLR`, not a list
+        return [self.spec(kind, item, keys) for item, keys in zip(found or (), at, strict=True)]
 
-    def spec(self, cls: type[Component], options: dict[str, Any], keys: Keys) -> Spec | None:
+    def spec(self, kind: str, item: dict[str, Any] | None, keys: Keys) -> Spec | None:
+        if item is None:
+            return None  # missing or faulty, which is reported already
+        ((name, options),) = item.items()
+        cls = registry.classes(kind)[name]
+        keys = (*keys, name)
         checked = self.options(model(cls), options, keys)
         if checked is None:
             return None
@@ -238,7 +200,7 @@ class Checker:
             return form.model_validate(given)
         except ValidationError as error:
             problems = error.errors(include_url=False)
-        unknown = [p["loc"] for p in problems if p["type"] == "extra_forbidden"]
+        extra = [p["loc"] for p in problems if p["type"] == "extra_forbidden"]
         reported: set[Keys] = set()
         for problem in problems:
             # A union reports each of its members and a pair each of its elements: the option itself is named once.
@@ -251,10 +213,10 @@ class Checker:
             if problem["type"] == "extra_forbidden":
                 self.report(at, unknown("option", str(loc[-1]), names))
             elif problem["type"] == "missing":
-                if not any(registry.suggestion(str(other[-1]), [str(loc[-1])]) for other in unknown):
+                if not any(registry.suggestion(str(other[-1]), [str(loc[-1])]) for other in extra):
                     cls = registry.find(form.__name__)
-                    example = f", as in `{plain(registry.documentation(cls).example)}`" if cls else ""
-                    self.report(at, f"is missing. {form.__name__} needs it{example}.")
+                    hint = f", as in `{plain(registry.documentation(cls).example)}`" if cls else ""
+                    self.report(at, f"is missing. {form.__name__} needs it{hint}.")
             else:
                 annotation = typing.get_type_hints(owner, include_extras=True)[str(loc[-1])]
                 found = problem["input"] if len(loc) == len(problem["loc"]) else _value_at(given, loc)
@@ -287,5 +249,3 @@ def _value_at(given: Any, keys: Keys) -> Any:
     for key in keys:
         given = given[key]
     return given
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +40,15 @@ class Checkpoint:
     def only_best(self) -> Checkpoint:
         """The parameters at the best epoch as a checkpoint of their own, to evaluate but not to train on."""
         arrays = {k.replace(BEST, PARAMETERS, 1): v for k, v in self.arrays.items() if k.startswith(BEST)}
-        epoch = self.metadata["progress"]["best_epoch"]
-        return Checkpoint(arrays, {**self.metadata, "epoch": epoch, "progress": None})
+        return Checkpoint(arrays, {**self.metadata, "epoch": self.metadata["progress"].best_epoch, "progress": None})
 
     def save(self, path: Path) -> None:
         """Write the file so that at any moment either the old or the new one is there, whole."""
+        text = json.dumps(self.metadata, default=lambda value: value.to_json())
         temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, metadata=np.array(json.dumps(self.metadata)), **dict[str, Any](self.arrays))
+                np.savez(file, allow_pickle=False, metadata=np.array(text), **dict[str, Any](self.arrays))
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -57,7 +57,7 @@ class Checkpoint:
 
 
 def capture(learner: Learner) -> Checkpoint:
-    """A copy of all that a training is at this moment."""
+    """A copy of all that a training is at this moment; it becomes JSON only when it is saved."""
     parts, net = learner.parts, learner.parts.net
     arrays = {PARAMETERS + p.name: p.tensor.copy() for p in net.parameters}
     if learner.best_parameters is not None:
@@ -66,11 +66,11 @@ def capture(learner: Learner) -> Checkpoint:
     metadata = {
         "format": FORMAT,
         "tinynet": tinynet.__version__,
-        "config": parts.config.resolved(),
+        "config": parts.config,
         "epoch": learner.progress.epoch,
         "rounds": 1,
-        "description": parts.description.to_json(),
-        "progress": learner.progress.to_json(),
+        "description": parts.description,
+        "progress": replace(learner.progress, records=list(learner.progress.records)),
         "optimizer_steps": parts.optimizer.steps,
     }
     return Checkpoint(arrays, metadata)

@@ -30,17 +30,17 @@ class Config:
     training: Training
     source: Source
 
-    def resolved(self) -> dict[str, Any]:
-        """The config with all defaults and overrides, as plain values; `parse` takes it back."""
+    def to_json(self) -> dict[str, Any]:
+        """The resolved config: all defaults and overrides, as plain values; `from_json` takes it back."""
         return {
             "name": self.name,
             "seed": self.seed,
             "dtype": self.dtype,
-            "dataset": self.dataset.resolved(),
-            "layers": [spec.resolved() for spec in self.layers],
-            "loss": self.loss.resolved(),
-            "optimizer": self.optimizer.resolved(),
-            **({"schedule": [spec.resolved() for spec in self.schedule]} if self.schedule else {}),
+            "dataset": self.dataset.to_json(),
+            "layers": [spec.to_json() for spec in self.layers],
+            "loss": self.loss.to_json(),
+            "optimizer": self.optimizer.to_json(),
+            **({"schedule": [spec.to_json() for spec in self.schedule]} if self.schedule else {}),
             "training": self.training.model_dump(exclude_none=True),
         }
 
@@ -99,7 +99,7 @@ def parse(text: str, path: str | os.PathLike[str], overrides: Sequence[str] = ()
     return Config(**checker.check(document.value, overrides, safe_name(Path(path).stem)), source=source)
 
 
-def from_resolved(resolved: dict[str, Any], file: str) -> Config:
-    """The config that `Config.resolved` gave, as found in a checkpoint."""
+def from_json(resolved: dict[str, Any], file: str, overrides: Sequence[str] = ()) -> Config:
+    """The config that `Config.to_json` gave, as found in a checkpoint; `file` is named in messages."""
     source = Source(file)
-    return Config(**Checker(source, Path()).check(resolved, (), "run"), source=source)
+    return Config(**Checker(source, Path()).check(resolved, overrides, "run"), source=source)

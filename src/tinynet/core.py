@@ -128,7 +128,7 @@ class Stream:
     """
 
     def __init__(self, seed: int, purpose: str, name: str = "") -> None:
-        digest = hashlib.blake2b(repr((seed, purpose, name)).encode(), digest_size=16).digest()
+        digest = hashlib.blake2b(repr((int(seed), purpose, name)).encode(), digest_size=16).digest()
         self._bits = np.random.Philox(key=np.frombuffer(digest, dtype="<u8").astype(np.uint64))
         # A fresh Philox costs 10 µs, putting back this first state 3 µs.
         self._state: Any = self._bits.state

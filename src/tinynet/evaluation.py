@@ -77,7 +77,7 @@ def quick_figures(parts: Parts, split: Split) -> tuple[float, float | None]:
     for predicted, labels, value in _predictions(parts, split):
         loss += value
         if parts.coding is not None:
-            errors += np.count_nonzero(classify(parts, predicted) != labels)
+            errors += int(np.count_nonzero(classify(parts, predicted) != labels))
     return loss / len(split), None if parts.coding is None else errors / len(split)
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tinynet import checkpoint as checkpoints
 from tinynet.builder import Parts, assemble
 from tinynet.checkpoint import Checkpoint
-from tinynet.config import Config, from_resolved
+from tinynet.config import Config, from_json
 from tinynet.core import Array
 from tinynet.datasets.base import Description
 from tinynet.errors import CheckpointError, ConfigError, ShapeError, UsageError
@@ -140,7 +140,7 @@ def restore(checkpoint: Checkpoint, file: str, config: Config | None = None) -> 
     """
     try:
         metadata = checkpoint.metadata
-        config = config or from_resolved(metadata["config"], file)
+        config = config or from_json(metadata["config"], file)
         experiment = Experiment(**vars(assemble(config, Description.from_json(metadata["description"]))))
         checkpoints.restore_parameters(checkpoint, experiment.net.parameters, file)
         if metadata["progress"] is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, create_model
@@ -70,9 +69,17 @@ SECTIONS = {
 KEYS = (*Head.model_fields, *SECTIONS, "training")
 
 
-@lru_cache(maxsize=None)
+_models: dict[type[Component], type[BaseModel]] = {}
+
+
 def model(cls: type[Component]) -> type[BaseModel]:
     """The pydantic model of a component's options."""
+    if cls not in _models:
+        _models[cls] = _make_model(cls)
+    return _models[cls]
+
+
+def _make_model(cls: type[Component]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for option in registry.options(cls):
         default = ... if option.required else option.default
@@ -83,8 +90,8 @@ def model(cls: type[Component]) -> type[BaseModel]:
 def _relaxed(annotation: Any) -> Any:
     # YAML has lists only, which pydantic's strict tuples refuse: the pair is relaxed, its elements stay strict.
     if typing.get_origin(annotation) is tuple:
-        strict = tuple(Annotated[element, Strict()] for element in typing.get_args(annotation))
-        return Annotated[tuple[strict], Strict(False)]
+        strict = [Annotated[element, Strict()] for element in typing.get_args(annotation)]
+        return Annotated[tuple.__class_getitem__(tuple(strict)), Strict(False)]
     return annotation
 
 

@@ -124,16 +124,21 @@ class Learner:
         DivergedError
             If a loss or a parameter is NaN or infinite; it names the layer and the epoch.
         """
-        return (record for record in self.steps() if record is not None)
+        for record in self.steps():
+            if record is not None:
+                yield record
 
     def steps(self) -> Iterator[Record | None]:
         """As `train`, but yields None after each batch as well: there the caller may save, stop or draw."""
         if not self.progress.records:
             yield self._measure()
         while not self.finished:
-            yield from self._epoch()
+            with np.errstate(all="ignore"):  # overflow shows in the loss, which is checked
+                yield from self._epoch()
+            self.progress.epoch += 1
+            yield self._measure()
 
-    def _epoch(self) -> Iterator[Record | None]:
+    def _epoch(self) -> Iterator[None]:
         parts, progress, data = self.parts, self.progress, self.parts.dataset.train
         parts.optimizer.learning_rate = parts.optimizer.lr * learning_rate_factor(
             parts.schedules, progress.epoch, self.options.epochs
@@ -141,8 +146,7 @@ class Learner:
         order = self.shuffle.at(progress.epoch).permutation(len(data)) if self.options.shuffle else None
         start = perf_counter()
         for x, labels, targets in Loader(data, self.options.batch_size, order, first=progress.batch):
-            with np.errstate(all="ignore"):  # overflow shows in the loss, which is checked
-                value = self._step(x, labels, targets)
+            value = self._step(x, labels, targets)
             progress.loss_sum += value * len(x)
             progress.samples += len(x)
             progress.batch += 1
@@ -151,8 +155,6 @@ class Learner:
                 raise self._diverged(progress.epoch + 1, f"the loss became {value} in batch {progress.batch}")
             yield None
             start = perf_counter()
-        progress.epoch += 1
-        yield self._measure()
 
     def _step(self, x: Array, labels: Array | None, targets: Array | None) -> float:
         """One update; the value of the batch's loss before it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,8 +53,8 @@ class Loss(Component, abstract=True):
         return terms.reshape(terms.shape[0], -1).sum(axis=-1) / count
 
     def elements(self, predicted: Array) -> int:
-        """N, the numbers of one round of the prediction, after a check of its rank."""
-        return int(np.prod(predicted.shape[-self.sample_rank - 1 :]))
+        """N, the count of numbers in one round of the prediction."""
+        return prod(predicted.shape[-self.sample_rank - 1 :])
 
 
 def _same_shape(predicted: Array, target: Array) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet.core import Array, Clock, FlatVector, Parameter, Shape, Stream
-from tinynet.errors import OptionError, ShapeError
+from tinynet.errors import ShapeError
 from tinynet.layers.base import Layer
 from tinynet.optimizers import Optimizer
 
@@ -156,7 +156,7 @@ class Net:
         for layer in self.layers:
             if not all(np.isfinite(p.tensor).all() for p in layer.parameters):
                 return f"{layer.name} (its parameters)"
-            if layer.y is not None and not np.isfinite(layer.y).all():
+            if not np.isfinite(layer.y).all():
                 return f"{layer.name} (its output)"
         return None
 

@@ -9,9 +9,8 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
 import annotated_types as limits
@@ -36,6 +35,7 @@ KINDS = ("dataset", "layer", "loss", "optimizer", "schedule")
 REQUIRED: Any = dataclasses.MISSING
 
 _classes: dict[str, dict[str, type[Component]]] = {kind: {} for kind in KINDS}
+_options: dict[type[Component], tuple[Option, ...]] = {}
 
 # What other tools call it -> what it is called here.
 FOREIGN = {
@@ -155,21 +155,21 @@ def find(name: str) -> type[Component] | None:
     return next((found[name] for found in _classes.values() if name in found), None)
 
 
-@lru_cache(maxsize=None)
 def options(cls: type[Component]) -> tuple[Option, ...]:
     """The options of a component: its own first, in the order of its fields, then those all of its kind have."""
-    hints = typing.get_type_hints(cls, include_extras=True)
-    described = _described(cls)
-    root = next(base for base in cls.__mro__ if Component in base.__bases__)
-    common = {field.name for field in dataclasses.fields(root)}  # type: ignore[arg-type]
-    found = []
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+    if cls not in _options:
+        _options[cls] = tuple(sorted(_read_options(cls), key=lambda option: not option.own))
+    return _options[cls]
+
+
+def _read_options(cls: Any) -> Iterator[Option]:
+    hints, described = typing.get_type_hints(cls, include_extras=True), _described(cls)
+    root = next(index for index, base in enumerate(cls.__mro__) if Component in base.__bases__)
+    own = {name for base in cls.__mro__[:root] for name in inspect.get_annotations(base)}
+    for field in dataclasses.fields(cls):
         if field.init:
-            default = field.default if field.default_factory is REQUIRED else field.default_factory()
-            found.append(
-                Option(field.name, hints[field.name], default, described.get(field.name, ""), field.name not in common)
-            )
-    return tuple(sorted(found, key=lambda option: not option.own))
+            description = described.get(field.name, "")
+            yield Option(field.name, hints[field.name], field.default, description, field.name in own)
 
 
 def first_option(cls: type[Component]) -> Option | None:
@@ -250,8 +250,14 @@ def _text(annotation: Any) -> str:
         return " or ".join(map(repr, arguments))
     if origin is tuple:
         return f"[{', '.join(map(_text, arguments))}]"
-    plain = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
-    return plain.get(annotation) or getattr(annotation, "__name__", str(annotation))
+    plain: dict[Any, str] = {
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        bool: "true or false",
+        type(None): "null",
+    }
+    return plain.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 
 def _limit_text(limit: Any) -> str:

@@ -34,7 +34,7 @@ class Document:
 class _Loader(yaml.SafeLoader):
     """Resolves plain scalars as YAML 1.2 does: `1e-3` is a number; `no`, `off` and `12:30` are texts."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (the base class's own declaration)
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -45,7 +45,7 @@ _SCALARS = {
     "float": (r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", None),
 }
 for _name, (_pattern, _first) in _SCALARS.items():
-    _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)  # type: ignore[no-untyped-call]
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)
 
 
 def read(text: str) -> Document:

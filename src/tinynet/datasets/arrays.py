@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import os
-from collections.abc import Collection
 from dataclasses import KW_ONLY, dataclass
+from math import isfinite
 from pathlib import Path
-from typing import Annotated, Literal, TextIO
+from typing import Annotated, Literal
 
 import annotated_types as limits
 import numpy as np
 
 from tinynet.core import Array, Stream
 from tinynet.datasets.base import Data, Dataset, Description, Split
+from tinynet.datasets.table import Table, listed, number, read_table
 from tinynet.errors import DataError
 from tinynet.npz import read_npz
-from tinynet.registry import suggestion
+from tinynet.registry import FilePath
 
-
-class RelativeToConfig:
-    """Marks an option that names a file: a config writes it relative to its own folder."""
-
-
-FilePath = Annotated[str, RelativeToConfig()]
 Task = Literal["classification", "regression"]
 TestShare = Annotated[float, limits.Gt(0), limits.Lt(1)]
 
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 # Target vectors are made from a square matrix of this many rows.
 MAX_CLASSES = 10_000
-# Names in a message, before the others are only counted.
-LISTED = 20
 
 
 @dataclass(eq=False)
@@ -63,12 +54,18 @@ class FromFile(Dataset, abstract=True):
         return path
 
     def note(self, target: str, held: str, classes: list[str] | None) -> str:
-        """Which task was taken, and why, as a sentence."""
+        """Which task was taken, and why, as a sentence.
+
+        Raises
+        ------
+        DataError
+            If there are more classes than target vectors can be made for.
+        """
         name = Path(self.path).name
         if classes is not None and len(classes) > MAX_CLASSES:
             raise DataError(
-                f"{name}: {target} holds {held} for {len(classes)} classes, more than the {MAX_CLASSES} that are "
-                "possible. Write task: regression to predict a number."
+                f"{name}: {target} holds {held}, which would be {len(classes)} classes, more than {MAX_CLASSES}. "
+                "Choose another target, or write task: regression to predict the number."
             )
         taken = "a regression" if classes is None else f"a classification of {len(classes)} classes: {listed(classes)}"
         if self.task is not None:
@@ -102,7 +99,7 @@ class NPZ(FromFile):
         x = [_numbers(file.name, name, arrays[name]) for name in ("x_train", "x_test")]
         _check_rows(file.name, arrays)
         y = {name: arrays[name] for name in ("y_train", "y_test")}
-        held = _kind(y["y_train"])
+        held = _kind(y["y_train"]) if y["y_train"].ndim == 1 else "vectors"
         classify = held in ("text", "whole numbers") if self.task is None else self.task == "classification"
         if classify:
             labels, classes = _texts(file.name, y) if held == "text" else _indices(file.name, y)
@@ -114,17 +111,15 @@ class NPZ(FromFile):
         return Data(train, test, Description(x[0].shape[1:], classes), notes=[note])
 
 
-def _kind(y: Array) -> str:
-    if y.ndim > 1:
-        return "vectors"
+def _kind(array: Array) -> str:
     kinds = {"U": "text", "S": "bytes", "b": "whole numbers", "i": "whole numbers", "u": "whole numbers"}
-    return kinds.get(y.dtype.kind, "floating-point numbers")
+    return kinds.get(array.dtype.kind, "floating-point numbers")
 
 
 def _numbers(file: str, name: str, array: Array) -> Array:
     """The array as float64 with an axis of samples and at least one more; finite."""
     if array.dtype.kind not in "biuf":
-        raise DataError(f"{file}: {name} holds {_kind(array[..., None][0])}, but has to hold numbers.")
+        raise DataError(f"{file}: {name} holds {_kind(array)}, but has to hold numbers. Save it as numbers.")
     with np.errstate(over="ignore"):
         values = array.astype(np.float64)
     bad = np.argwhere(~np.isfinite(values))
@@ -231,7 +226,7 @@ class CSV(FromFile):
     def _is_text(self, table: Table, cells: list[str]) -> bool:
         """Whether the target's cells are the names of classes; refuses a column that leaves doubt."""
         values = [number(cell) for cell in cells]
-        missing = [row for row, value in enumerate(values) if not cells[row] or (value is not None and value - value)]
+        missing = [i for i, value in enumerate(values) if not cells[i] or (value is not None and not isfinite(value))]
         if missing:
             raise table.problem(missing[0], self.column, "a value", len(missing) - 1)
         texts = [row for row, value in enumerate(values) if value is None]
@@ -242,150 +237,3 @@ class CSV(FromFile):
                 f"the number {cells[other]!r}. Make all of them numbers, or write task: classification."
             )
         return bool(texts)
-
-
-@dataclass
-class Table:
-    """A CSV file as text.
-
-    Parameters
-    ----------
-    name
-        Of the file, for messages.
-    header
-        The names of the columns.
-    rows
-        The cells of each row, without the spaces around them.
-    lines
-        For each row, the line of the file in which it begins.
-    """
-
-    name: str
-    header: list[str]
-    rows: list[list[str]]
-    lines: list[int]
-
-    def index(self, column: str) -> int:
-        """The position of a column.
-
-        Raises
-        ------
-        DataError
-            If no column has this name.
-        """
-        if column not in self.header:
-            meant = suggestion(column, self.header)
-            hint = f" Did you mean {meant!r}?" if meant else ""
-            raise DataError(f"{self.name}: has no column {column!r}.{hint} Its columns are {listed(self.header)}.")
-        return self.header.index(column)
-
-    def cells(self, column: str) -> list[str]:
-        """The cells of a column, from the first row to the last."""
-        index = self.index(column)
-        return [row[index] for row in self.rows]
-
-    def numbers(self, columns: list[str]) -> Array:
-        """The values (rows, columns) of these columns, in this order; finite.
-
-        Raises
-        ------
-        DataError
-            If a column is not there, or a cell is empty or holds no finite number.
-        """
-        index = [self.index(column) for column in columns]
-        # NumPy reads None as NaN.
-        values = np.array([[number(row[i]) for i in index] for row in self.rows], dtype=np.float64)
-        bad = np.argwhere(~np.isfinite(values))
-        if len(bad):
-            raise self.problem(bad[0][0], columns[bad[0][1]], "a number", len(bad) - 1)
-        return values
-
-    def place(self, row: int, column: str) -> str:
-        """Where a cell is, as the beginning of a message."""
-        return f"{self.name}:{self.lines[row]}: column {column!r}"
-
-    def problem(self, row: int, column: str, needed: str, others: int) -> DataError:
-        """The error for a cell that does not hold what is needed, as `others` more do not."""
-        cell = self.rows[row][self.index(column)]
-        found = f"holds {cell!r}" if cell else "is empty"
-        if cell and number(cell) is None:
-            found += ", which is no number"
-        more = f" {others} more {'has' if others == 1 else 'have'} none." if others else ""
-        return DataError(f"{self.place(row, column)} {found}. Every cell needs {needed}.{more}")
-
-
-def read_table(path: str | os.PathLike[str]) -> Table:
-    """A CSV file with a header line: UTF-8, cells separated by commas, quoted by \". Empty lines are skipped.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read, or is no such table.
-    """
-    path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *records = _records(path.name, file) or [(1, [])]
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path.name}: is no UTF-8 text. Save it as CSV in UTF-8.") from error
-    _check_header(path.name, *header)
-    if not records:
-        raise DataError(f"{path.name}: has a header line, but no rows.")
-    width = len(header[1])
-    wrong = [(line, len(cells)) for line, cells in records if len(cells) != width]
-    if wrong:
-        line, count = wrong[0]
-        more = f" {len(wrong) - 1} more {'row has' if len(wrong) == 2 else 'rows have'} not." if len(wrong) > 1 else ""
-        raise DataError(
-            f"{path.name}:{line}: the row has {count} cells, but the header {width} columns. Give every row {width} "
-            f"cells.{more}"
-        )
-    return Table(path.name, header[1], [cells for _, cells in records], [line for line, _ in records])
-
-
-def _records(name: str, file: TextIO) -> list[tuple[int, list[str]]]:
-    """The cells of each record, with the line in which it begins: a quoted cell may hold line breaks."""
-    reader = csv.reader(file, strict=True)
-    records, line = [], 1
-    try:
-        for cells in reader:
-            if cells:
-                records.append((line, [cell.strip() for cell in cells]))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f"{name}:{line}: is no CSV ({error}). Look for a quotation mark without its partner."
-        ) from error
-    return records
-
-
-def _check_header(name: str, line: int, header: list[str]) -> None:
-    if not header:
-        raise DataError(f"{name}: is empty. Its first line has to name the columns.")
-    if all(number(cell) is not None for cell in header):
-        raise DataError(f"{name}:{line}: has no header line. Put a line with the names of the columns first.")
-    for separator in (";", "\t") if len(header) == 1 else ():
-        if separator in header[0]:
-            raise DataError(f"{name}:{line}: the cells are separated by {separator!r}. Separate them by commas.")
-    if "" in header:
-        raise DataError(f"{name}:{line}: column {header.index('') + 1} has no name. Give every column one.")
-    twice = next((column for column in header if header.count(column) > 1), None)
-    if twice is not None:
-        raise DataError(f"{name}:{line}: two columns are called {twice!r}. Give each its own name.")
-
-
-def number(cell: str) -> float | None:
-    """The number that a cell holds, which may be NaN or infinite; None if it holds none."""
-    try:
-        # Python reads 1_000 as a number, but in a table it is a mistake.
-        return None if "_" in cell else float(cell)
-    except ValueError:
-        return None
-
-
-def listed(names: Collection[str]) -> str:
-    """The names, or the first of them and the count of the others."""
-    shown = ", ".join(list(names)[:LISTED])
-    return f"{shown} and {len(names) - LISTED} more" if len(names) > LISTED else shown

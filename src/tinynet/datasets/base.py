@@ -90,7 +90,7 @@ class Loader:
 class Scaling:
     """x' = (x - mean) / deviation, column by column.
 
-    A column that never changes has deviation 0 and is only shifted.
+    A column that never changes is only shifted.
     """
 
     mean: Array
@@ -99,8 +99,9 @@ class Scaling:
     @classmethod
     def of(cls, values: Array) -> Scaling:
         """The mean and the deviation over the rows."""
-        deviation = values.std(axis=0, dtype=float)
-        return cls(values.mean(axis=0, dtype=float), np.where(deviation > 0, deviation, 1.0))
+        # Not deviation > 0: rounding gives a column of 0.1 a deviation of 1e-17.
+        varies = values.max(axis=0) > values.min(axis=0)
+        return cls(values.mean(axis=0, dtype=float), np.where(varies, values.std(axis=0, dtype=float), 1.0))
 
     def apply(self, values: Array) -> Array:
         return np.asarray((values - self.mean) / self.deviation)
@@ -185,7 +186,7 @@ class Data:
             for array in () if part is None else (part.x, part.labels, part.targets):
                 if array is not None:
                     digest.update(f"{name} {array.dtype} {array.shape}".encode())
-                    digest.update(np.ascontiguousarray(array))
+                    digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
 

@@ -34,11 +34,11 @@ def encode(labels: Array, coding: Coding, classes: int) -> Array:
     """
     match coding:
         case "sign":
-            return np.repeat(2.0 * labels[:, None] - 1.0, 2, axis=1)
+            return np.asarray(np.repeat(2.0 * labels[:, None] - 1.0, 2, axis=1))
         case "binary":
-            return labels[:, None].astype(float)
+            return np.asarray(labels[:, None], dtype=float)
         case "signed_one_hot":
-            return 2.0 * np.eye(classes)[labels] - 1.0
+            return np.asarray(2.0 * np.eye(classes)[labels] - 1.0)
     return np.asarray(np.eye(classes)[labels])
 
 
@@ -46,7 +46,7 @@ def decode(outputs: Array, coding: Coding, threshold: float) -> Array:
     """Class indices (n,) for outputs (n, width): by the sign of their sum, by the threshold, or by the largest."""
     match coding:
         case "sign":
-            return (outputs.sum(axis=-1) > 0).astype(np.intp)
+            return np.asarray(outputs.sum(axis=-1) > 0, np.intp)
         case "binary":
-            return (outputs[..., 0] > threshold).astype(np.intp)
+            return np.asarray(outputs[..., 0] > threshold, np.intp)
     return np.asarray(outputs.argmax(axis=-1))

@@ -29,7 +29,8 @@ class ReLU(Layer):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        return dy * (self.y > 0)
+        dx: Array = dy * (self.y > 0)
+        return dx
 
 
 @dataclass(eq=False)
@@ -56,7 +57,8 @@ class LeakyReLU(Layer):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        return np.where(self.x > 0, dy, self.negative_slope * dy)
+        dx: Array = np.where(self.x > 0, dy, self.negative_slope * dy)
+        return dx
 
 
 @dataclass(eq=False)
@@ -76,7 +78,8 @@ class Tanh(Layer):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        return dy * (1 - self.y * self.y)
+        dx: Array = dy * (1 - self.y * self.y)
+        return dx
 
 
 @dataclass(eq=False)
@@ -95,7 +98,8 @@ class Sigmoid(Layer):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        return dy * self.y * (1 - self.y)
+        dx: Array = dy * self.y * (1 - self.y)
+        return dx
 
 
 @dataclass(eq=False)
@@ -119,7 +123,8 @@ class GELU(Layer):
     def backward(self, dy: Array) -> Array:
         x, t = self.x, self.tanh_u
         du = sqrt(2 / pi) * (1 + 3 * 0.044715 * x * x)
-        return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * du)
+        dx: Array = dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * du)
+        return dx
 
 
 @dataclass(eq=False)
@@ -139,4 +144,5 @@ class Softmax(Layer):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        return self.y * (dy - (dy * self.y).sum(axis=-1, keepdims=True))
+        dx: Array = self.y * (dy - (dy * self.y).sum(axis=-1, keepdims=True))
+        return dx

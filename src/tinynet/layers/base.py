@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -36,8 +36,8 @@ class Layer(Component, abstract=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.parameters: list[Parameter] = []
-        self.x: Any = None
-        self.y: Any = None
+        self.x: Array = np.empty(0)
+        self.y: Array = np.empty(0)
         # False where nothing before this layer learns: `backward` may then return None.
         self.needs_dx = True
         self.stream = Stream(0, "layer")

@@ -38,4 +38,5 @@ class Dropout(Layer):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        return dy if self.factor is None else dy * self.factor
+        dx: Array = dy if self.factor is None else dy * self.factor
+        return dx

@@ -30,4 +30,5 @@ class Flatten(Layer):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        return dy.reshape(self.x.shape)
+        dx: Array = dy.reshape(self.x.shape)
+        return dx

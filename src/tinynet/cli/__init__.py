@@ -1,0 +1,105 @@
+"""The command line: `tinynet COMMAND`. The only code that prints; results go to stdout, all else to stderr."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from tinynet.errors import ConfigError, TinynetError
+
+COMMANDS = ("train", "eval", "plot", "predict", "init", "layers", "schema")
+# BLAS threads pay only for large products, and make results depend on the machine.
+BLAS_THREADS = (
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "BLIS_NUM_THREADS",
+)
+
+
+class Commands(click.Group):
+    """The commands, each in the module of its name; a module imports NumPy only when its command runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"tinynet.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(COMMANDS)}."
+            ctx.fail(f"no such command '{args[0]}'. {hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tinynet-lab", prog_name="tinynet")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Train small neural networks from one YAML file.
+
+    \b
+    tinynet init disk              write a config to start from
+    tinynet train disk.yaml        train it; everything is kept in runs/disk
+    tinynet plot runs/disk         draw its curves and its decision regions
+    """
+
+
+def run() -> None:
+    """The entry point of the `tinynet` command."""
+    for variable in BLAS_THREADS:
+        os.environ.setdefault(variable, "1")
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments  # wherever it stands
+    sys.exit(execute([argument for argument in arguments if argument != "--debug"], debug))
+
+
+def execute(arguments: list[str], debug: bool = False) -> int:
+    """Run a command; returns the exit status. Only with `debug` does a traceback reach the user."""
+    try:
+        status = main.main(arguments, prog_name="tinynet", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe, such as `head`, has gone: nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (TinynetError, OSError, MemoryError) as error:
+        if debug:
+            traceback.print_exc()
+        click.echo(_text(error), err=True)
+        return getattr(error, "exit_status", 1)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        click.echo(f"Error: a fault in tinynet: {error!r}. Please report it, with the output of --debug.", err=True)
+        return 1
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"Error: {error.filename}: {error.strerror}" if error.filename else f"Error: {error.strerror or error}"
+    return f"Error: {error or 'there is not enough memory'}"

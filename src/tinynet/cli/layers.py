@@ -1,0 +1,72 @@
+"""`tinynet layers`: what a config can name, from the classes themselves."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tinynet.registry import Component
+
+PLURALS = {
+    "dataset": "Datasets",
+    "layer": "Layers",
+    "loss": "Losses",
+    "optimizer": "Optimizers",
+    "schedule": "Schedules",
+}
+
+
+@click.command("layers")
+@click.argument("name", required=False)
+def command(name: str | None) -> None:
+    """List layers, losses, optimizers, schedules and datasets with their equations; all of one, given its NAME."""
+    from tinynet import registry
+    from tinynet.errors import UsageError
+
+    registry.load_all()
+    if name is None:
+        for kind in ("layer", "loss", "optimizer", "schedule", "dataset"):
+            found = registry.classes(kind)
+            width = max(map(len, found))
+            click.echo(f"{PLURALS[kind]}")
+            for each, cls in found.items():
+                click.echo(f"  {each.ljust(width)}  {registry.documentation(cls).summary}")
+            click.echo()
+        click.echo("`tinynet layers NAME` shows shapes, options and an example.")
+        return
+    component = registry.find(name)
+    if component is None:
+        known = [each for kind in registry.KINDS for each in registry.classes(kind)]
+        guess = registry.suggestion(name, known)
+        raise UsageError(
+            f"there is no '{name}'. " + (f"Did you mean '{guess}'?" if guess else f"There are: {', '.join(known)}.")
+        )
+    click.echo(_text(component))
+
+
+def _text(component: type[Component]) -> str:
+    from tinynet import registry
+
+    found = registry.documentation(component)
+    lines = [f"{component.__name__} ({component.kind})", "", f"  {found.summary}"]
+    if found.body:
+        lines += ["", textwrap.indent(found.body, "  ")]
+    lines += ["", "Options"]
+    for option in registry.options(component):
+        default = "required" if option.required else f"default {_yaml(option.default)}"
+        lines.append(f"  {option.name}: {option.type_text} ({default})")
+        lines += textwrap.wrap(option.description, 96, initial_indent="      ", subsequent_indent="      ")
+    example = found.example
+    lines += ["", "Example", f"  {example[1:-1] if example.startswith('{') else example}"]
+    return "\n".join(lines)
+
+
+def _yaml(value: object) -> str:
+    """A default as a config writes it."""
+    import yaml
+
+    value = list(value) if isinstance(value, tuple) else value
+    return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n...\n").strip()

@@ -1,0 +1,31 @@
+"""`tinynet plot`: the pictures of runs."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("plot")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["png", "svg", "pdf"]),
+    default="png",
+    show_default=True,
+    help="Of the files.",
+)
+@click.option("--show", is_flag=True, help="Open them in windows as well.")
+def command(runs: tuple[str, ...], file_format: str, show: bool) -> None:
+    """Draw the curves of a RUN, and its data and decision regions in the plane, into RUN/plots; print the paths.
+
+    Several runs are laid over each other in one picture, in the first one's folder.
+    """
+    from tinynet.plots import draw
+    from tinynet.run import Run
+
+    notes: list[str] = []
+    for path in draw([Run.open(run) for run in runs], file_format, show, notes):
+        click.echo(path)
+    for note in notes:
+        click.echo(note, err=True)

@@ -1,0 +1,104 @@
+"""`tinynet predict`: uses what was trained on new data."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tinynet.core import Array
+    from tinynet.experiment import Experiment
+
+
+@click.command("predict")
+@click.argument("checkpoint", metavar="CHECKPOINT|RUN", type=click.Path())
+@click.argument("data", metavar="data.csv|data.npz", type=click.Path())
+@click.option("--out", type=click.Path(), help="File to write, instead of printing.")
+def command(checkpoint: str, data: str, out: str | None) -> None:
+    """The class and probabilities (or the values) for each row of a .csv or .npz file, as CSV.
+
+    A .csv has a heading with the columns that were trained on; a .npz holds them as array x (or x_test).
+    """
+    from tinynet.errors import UsageError
+    from tinynet.experiment import load_checkpoint
+    from tinynet.run import find_checkpoint
+
+    if out is not None and Path(out).exists():
+        raise UsageError(f"{out}: this file exists. Name another one with --out.")
+    experiment = load_checkpoint(find_checkpoint(checkpoint))
+    text = _as_csv(experiment, _inputs(experiment, data))
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    with open(out, "x", encoding="utf-8", newline="") as file:
+        file.write(text)
+    click.echo(f"Wrote {text.count(chr(10)) - 1} predictions to {out}", err=True)
+
+
+def _inputs(experiment: Experiment, data: str) -> Array:
+    """The rows of a file as inputs, after a check that they are what was trained on."""
+    from tinynet.datasets.table import read_table
+    from tinynet.errors import DataError, UsageError
+    from tinynet.npz import read_npz
+
+    shape, name = experiment.net.input_shape, Path(data).name
+    if not Path(data).is_file():
+        raise UsageError(f"{data}: there is no such file")
+    if Path(data).suffix.lower() == ".npz":
+        arrays = read_npz(Path(data))
+        x = arrays.get("x", arrays.get("x_test"))
+        if x is None:
+            raise DataError(f"{name}: has no array x (or x_test). It holds {', '.join(arrays) or 'nothing'}.")
+        if x.dtype.kind not in "biuf":
+            raise DataError(f"{name}: x has to hold numbers, not {x.dtype}")
+        x = x[:, None] if x.ndim == 1 and shape == (1,) else x
+        if x.shape[1:] != shape or x.ndim == 0:
+            raise DataError(f"{name}: x has shape {x.shape}, but the net was trained on (n, {str(shape)[1:-1]})")
+        return x
+    if len(shape) != 1:
+        raise DataError(f"{name}: the net was trained on samples of shape {shape}, which a .csv cannot hold. Use .npz.")
+    table, columns = read_table(data), experiment.description.columns
+    if columns is None:
+        columns = table.header
+        if len(columns) != shape[0]:
+            raise DataError(f"{name}: has {len(columns)} columns, but the net was trained on {shape[0]}")
+    missing = [column for column in columns if column not in table.header]
+    if missing:
+        raise DataError(
+            f"{name}: lacks the columns {', '.join(missing)}. The net was trained on {', '.join(columns)}; "
+            f"the file has {', '.join(table.header)}."
+        )
+    unused = [c for c in table.header if c not in columns and c != experiment.description.target]
+    if unused:
+        click.echo(f"{name}: the columns {', '.join(unused)} were not trained on and are not used", err=True)
+    return table.numbers(columns)
+
+
+def _as_csv(experiment: Experiment, x: Array) -> str:
+    """A heading and a row for each sample: class and probabilities, or values."""
+    import numpy as np
+
+    predicted, target = experiment.predict(x), experiment.description.target
+    rows = predicted.reshape(len(x), -1).tolist()
+    if experiment.coding is None:
+        width = len(rows[0]) if rows else 1
+        names = [target or "value"] if width == 1 else [f"{target or 'value'}_{i + 1}" for i in range(width)]
+    else:
+        shares = experiment.probabilities(x)
+        outputs = experiment.outputs(x) if shares is None else shares
+        known = experiment.description.classes or []
+        labels = [known[i] if i < len(known) else str(i) for i in range(outputs.shape[-1])]
+        # Without probabilities, as with MSE, the outputs say how sure the net is.
+        kinds = [f"output_{i + 1}" for i in range(len(labels))]
+        names = ["class", *(kinds if shares is None else [f"probability_{label}" for label in labels])]
+        values = np.char.mod("%.6g", outputs.reshape(len(x), -1).astype(float)).tolist()
+        rows = [[*row, *value] for row, value in zip(rows, values, strict=True)]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+    return file.getvalue()

@@ -1,0 +1,15 @@
+"""`tinynet schema`: the grammar of configs as JSON Schema."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command("schema")
+def command() -> None:
+    """Print the JSON Schema of config files, for the completion of editors."""
+    from tinynet.grammar import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,175 @@
+"""`tinynet train`: trains a config, or goes on with a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from tinynet.experiment import Experiment
+    from tinynet.run import Run
+
+
+@click.command("train")
+@click.argument("config", required=False, type=click.Path())
+@click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change an option: optimizer.SGD.lr=0.05")
+@click.option("--name", help="Name of the run, instead of the config's.")
+@click.option("--seed", type=click.IntRange(min=0), help="Where all randomness starts, instead of the config's.")
+@click.option(
+    "--runs", type=click.Path(), envvar="TINYNET_RUNS", default="runs", show_default=True, help="Folder of the runs."
+)
+@click.option("--resume", type=click.Path(), metavar="RUN", help="Go on with a run where it stopped.")
+@click.option("--dry-run", is_flag=True, help="Build, run one batch forward and backward, show the layers.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    config: str | None,
+    overrides: tuple[str, ...],
+    name: str | None,
+    seed: int | None,
+    runs: str,
+    resume: str | None,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Train the network of a CONFIG file; everything is kept in a new folder under runs/."""
+    from tinynet.run import Run, command_line
+
+    changes = list(overrides)
+    changes += [f"name={json.dumps(name)}"] if name is not None else []
+    changes += [f"seed={seed}"] if seed is not None else []
+    if (config is None) == (resume is None):
+        raise click.UsageError("name a config file, as in `tinynet train disk.yaml`, or a run with --resume, not both")
+    if resume is not None:
+        from tinynet.run import resume as open_run
+
+        if dry_run:
+            raise click.UsageError("--dry-run goes with a config, not with --resume")
+        run, experiment = open_run(resume, changes)
+        assert experiment.learner is not None
+        if experiment.learner.finished:
+            return _already_finished(run, experiment, as_json)
+        run.write_meta(status="running", finished=None)
+    else:
+        from tinynet.config import load
+        from tinynet.experiment import build
+
+        assert config is not None
+        experiment = build(load(config, *changes))
+        if dry_run:
+            return _dry_run(experiment, as_json)
+        run = Run.create(experiment, Path(runs), command_line())
+    if not quiet:
+        _introduce(run, experiment)
+    return _train(run, experiment, quiet, as_json)
+
+
+def _introduce(run: Run, experiment: Experiment) -> None:
+    data = experiment.dataset
+    sizes = [f"{len(part):,} {name}" for name in ("train", "validation", "test") if (part := data.split(name))]
+    for line in (
+        *data.notes,
+        f"{run.folder}: {', '.join(sizes)} samples; {experiment.net.vector.tensor.size:,} parameters",
+    ):
+        click.echo(line, err=True)
+
+
+def _train(run: Run, experiment: Experiment, quiet: bool, as_json: bool) -> int:
+    from tinynet.cli.progress import Progress
+    from tinynet.errors import DivergedError
+
+    learner = experiment.learner
+    assert learner is not None
+    old = [(number, signal.signal(number, _stopper(run))) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        with Progress(learner, quiet) as progress:
+            status = run.train(learner, progress.show)
+    except DivergedError:
+        if as_json:
+            click.echo(json.dumps({"run": str(run.folder), **run.summarise(experiment, learner, "diverged")}))
+        click.echo(f"The last good checkpoint is {run.last_path}", err=True)
+        raise
+    finally:
+        for number, handler in old:
+            signal.signal(number, handler)
+    summary = run.summarise(experiment, learner, status)
+    if as_json:
+        click.echo(json.dumps({"run": str(run.folder), **summary}))
+    else:
+        _report(run, experiment, summary)
+    if status == "interrupted":
+        click.echo(f"Interrupted. To go on:\n  tinynet train --resume {_quoted(run.folder)}", err=True)
+        return 130
+    return 0
+
+
+def _stopper(run: Run) -> Any:
+    def stop(number: int, frame: Any) -> None:
+        if run.stop:
+            raise KeyboardInterrupt
+        run.stop = True
+
+    return stop
+
+
+def _report(run: Run, experiment: Experiment, summary: dict[str, Any]) -> None:
+    """The final figures: a row for the best and the last epoch, then the folder and the next command."""
+    from tinynet.cli.tables import figures_table
+
+    rows = {which: summary[which] for which in ("best", "last") if summary[which] is not None}
+    click.echo(figures_table(rows))
+    commonest = summary["last"].get("test_commonest_error")
+    if commonest is not None:
+        click.echo(f"Always answering the commonest class would give a test error of {commonest:.1%}.")
+    early = " (stopped early)" if experiment.learner and experiment.learner.progress.stopped_early else ""
+    click.echo(f"{summary['epochs']} epochs{early} in {summary['seconds']:.2f} s of training")
+    click.echo(f"Run: {run.folder}")
+    click.echo(f"Next: tinynet plot {_quoted(run.folder)}")
+
+
+def _already_finished(run: Run, experiment: Experiment, as_json: bool) -> int:
+    epochs = experiment.config.training.epochs
+    if as_json:
+        summary = json.loads((run.folder / "summary.json").read_text(encoding="utf-8"))
+        click.echo(json.dumps({"run": str(run.folder), **summary}))
+    else:
+        click.echo(
+            f"{run.folder} is finished: it has done all its {epochs} epochs. To train further:\n"
+            f"  tinynet train --resume {_quoted(run.folder)} --set training.epochs={2 * epochs}"
+        )
+    return 0
+
+
+def _dry_run(experiment: Experiment, as_json: bool) -> int:
+    """One batch forward and backward; shows the layers. Nothing is updated or written."""
+    from tinynet.datasets.base import Loader
+    from tinynet.evaluation import compare_with
+
+    net = experiment.net
+    x, labels, targets = next(iter(Loader(experiment.dataset.train, experiment.config.training.batch_size)))
+    value, gradient = experiment.loss(net.forward(x, training=True), compare_with(experiment, labels, targets))
+    net.backward(gradient)
+    if as_json:
+        layers = [
+            {"name": layer.name, "layer": type(layer).__name__, "output": list(shape)}
+            | {"parameters": sum(p.tensor.size for p in layer.parameters)}
+            for layer, shape in zip(net.layers, net.shapes, strict=True)
+        ]
+        click.echo(json.dumps({"layers": layers, "parameters": net.vector.all_tensors.size, "batch_loss": value}))
+    else:
+        click.echo(net.summary())
+        for note in experiment.dataset.notes:
+            click.echo(note)
+        click.echo(f"One batch of {len(x)} went forward and backward: loss {value:.4g}. Nothing was written.")
+    return 0
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(os.fspath(path))

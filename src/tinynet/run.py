@@ -1,0 +1,344 @@
+"""The run folder: what a training leaves on the disk, and how it is found again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import yaml
+
+import tinynet
+from tinynet import checkpoint as checkpoints
+from tinynet.checkpoint import Checkpoint, capture
+from tinynet.core import Array
+from tinynet.errors import CheckpointError, DivergedError, UsageError
+from tinynet.evaluation import evaluate
+from tinynet.experiment import Experiment, restore
+from tinynet.learner import COLUMNS, Learner, Record
+
+WATCH_SECONDS = 0.1
+
+
+class Run:
+    """One folder with a training's config, figures and checkpoints.
+
+    Parameters
+    ----------
+    folder
+        Where it is; `create` makes a new one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stop = False  # set by a signal: the training ends after the batch
+        self.meta: dict[str, Any] = {}
+
+    @property
+    def best_path(self) -> Path:
+        return self.folder / "checkpoints" / "best.npz"
+
+    @property
+    def last_path(self) -> Path:
+        return self.folder / "checkpoints" / "last.npz"
+
+    @classmethod
+    def create(cls, experiment: Experiment, runs: Path, command: list[str]) -> Run:
+        """A new folder `runs/<name>`, or `<name>-2`, `<name>-3`, where that is taken, with all but the training."""
+        config = experiment.config
+        run = cls(_new_folder(runs, config.name))
+        (run.folder / "checkpoints").mkdir()
+        (run.folder / "plots").mkdir()
+        (run.folder / "config.yaml").write_text(config.source.text, encoding="utf-8")
+        resolved = yaml.safe_dump(
+            config.to_json(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
+        )
+        (run.folder / "resolved.yaml").write_text(resolved, encoding="utf-8")
+        run.meta = {
+            "name": config.name,
+            "status": "running",
+            "started": _now(),
+            "finished": None,
+            "command": command,
+            "seeds": [config.seed],
+            "data_sha256": experiment.dataset.sha256(),
+            "git_commit": _git_commit(),
+            "versions": {
+                "tinynet": tinynet.__version__,
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+                "platform": platform.platform(),
+            },
+            "blas": _blas(),
+        }
+        run.write_meta()
+        return run
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Run:
+        """The run in an existing folder.
+
+        Raises
+        ------
+        UsageError
+            If the folder is none or holds no run.
+        CheckpointError
+            If its meta.json is broken.
+        """
+        run = cls(Path(path))
+        if not run.folder.is_dir():
+            raise UsageError(f"{path}: there is no such run folder{_near(run.folder)}")
+        try:
+            run.meta = json.loads((run.folder / "meta.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UsageError(f"{path}: this folder holds no run (it has no meta.json){_near(run.folder)}") from None
+        except ValueError:
+            raise CheckpointError(f"{path}: meta.json is broken") from None
+        return run
+
+    def write_meta(self, **changes: Any) -> None:
+        """Write meta.json with these changes."""
+        self.meta |= changes
+        _replace(self.folder / "meta.json", json.dumps(self.meta, indent=2) + "\n")
+
+    def train(self, learner: Learner, watch: Callable[[Record | None], None]) -> str:
+        """Train to the end, or until `stop` is set, keeping the folder up to date.
+
+        Parameters
+        ----------
+        learner
+            At its beginning, or where it was left.
+        watch
+            Called with each record, and now and then in an epoch with None.
+
+        Returns
+        -------
+        The status: "finished" or "interrupted".
+
+        Raises
+        ------
+        DivergedError
+            If the numbers become NaN or infinite; last.npz then holds the last epoch before.
+        """
+        self.write_metrics(learner.progress.records)
+        good = capture(learner)
+        saved = watched = monotonic()
+        status = "interrupted"
+        try:
+            with (self.folder / "metrics.csv").open("a", newline="", encoding="utf-8") as file:
+                for record in learner.steps():
+                    now = monotonic()
+                    if record is not None:
+                        csv.writer(file).writerow(_row(record))
+                        file.flush()
+                        good = capture(learner)
+                    if record is not None or now - watched >= WATCH_SECONDS:
+                        watch(record)
+                        watched = now
+                    if self.stop:
+                        break
+                    if now - saved >= learner.options.checkpoint_seconds:
+                        self.save(capture(learner))
+                        saved = monotonic()
+            good = capture(learner)
+            status = "finished" if learner.finished else "interrupted"
+        except DivergedError:
+            status = "diverged"
+            raise
+        finally:
+            self.save(good)
+            self.write_meta(status=status, finished=_now())
+        return status
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write last.npz, and best.npz where there is a best epoch."""
+        checkpoint.save(self.last_path)
+        if checkpoint.metadata["progress"].best_epoch is not None:
+            checkpoint.only_best().save(self.best_path)
+
+    def write_metrics(self, records: list[Record]) -> None:
+        """Write metrics.csv anew: its heading, and a row for each record."""
+        rows = [",".join(COLUMNS), *(",".join(map(str, _row(record))) for record in records)]
+        _replace(self.folder / "metrics.csv", "\n".join(rows) + "\n")
+
+    def records(self) -> list[Record]:
+        """The rows of metrics.csv.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing or broken.
+        """
+        try:
+            with (self.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
+                return [Record(**{name: _cell(name, row[name]) for name in COLUMNS}) for row in csv.DictReader(file)]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{self.folder / 'metrics.csv'}: cannot be read ({error})") from None
+
+    def summarise(self, experiment: Experiment, learner: Learner, status: str) -> dict[str, Any]:
+        """Write summary.json: the figures of the last and of the best epoch; returns it."""
+        records, best_epoch = learner.progress.records, learner.progress.best_epoch
+        last = _figures(experiment, records[-1])
+        best = None
+        if best_epoch is not None and learner.best_parameters is not None:
+            best = _with_parameters(experiment, learner.best_parameters, records[best_epoch])
+        summary = {
+            "status": status,
+            "epochs": learner.progress.epoch,
+            "rounds": 1,
+            "seconds": learner.progress.seconds,
+            **{name: value for name, value in last.items() if name not in ("epoch", "seconds")},
+            "best": best,
+            "last": last,
+            "mean": {name: value for name, value in last.items() if name not in ("epoch", "seconds")},
+            "standard_deviation": None,
+        }
+        _replace(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+        return summary
+
+
+def find_checkpoint(path: str | os.PathLike[str]) -> Path:
+    """The file of a checkpoint, or of a run: its best.npz, or last.npz where there is none.
+
+    Raises
+    ------
+    UsageError
+        If there is neither.
+    """
+    if not os.path.exists(path):
+        raise UsageError(f"{path}: there is no such checkpoint or run folder{_near(Path(path))}")
+    if not os.path.isdir(path):
+        return Path(path)
+    run = Run.open(path)
+    found = next((file for file in (run.best_path, run.last_path) if file.exists()), None)
+    if found is None:
+        raise UsageError(f"{path}: this run has no checkpoint yet")
+    return found
+
+
+def resume(path: str | os.PathLike[str], overrides: list[str]) -> tuple[Run, Experiment]:
+    """A run and its experiment as last saved, to go on with `run.train`.
+
+    Parameters
+    ----------
+    path
+        The run folder.
+    overrides
+        As for `--set`; only `training.epochs` and `training.checkpoint_seconds` may change.
+
+    Raises
+    ------
+    UsageError
+        If another option is to change, or fewer epochs are asked for than are done.
+    """
+    run = Run.open(path)
+    for override in overrides:
+        name = override.split("=")[0]
+        if name not in ("training.epochs", "training.checkpoint_seconds"):
+            raise UsageError(
+                f"--set {override}: a resumed run stays the same experiment: only training.epochs and "
+                f"training.checkpoint_seconds may change. Train {run.folder / 'resolved.yaml'} anew for another {name}."
+            )
+    if not run.last_path.exists():
+        raise UsageError(f"{path}: this run has no checkpoint yet. Train {run.folder / 'resolved.yaml'} anew.")
+    found, file = checkpoints.read(run.last_path), str(run.last_path)
+    config = None
+    if overrides:
+        config = tinynet.config.from_json(found.metadata["config"], file, overrides)
+        if config.training.epochs < found.epoch:
+            raise UsageError(f"training.epochs={config.training.epochs}: the run has done {found.epoch} already")
+    return run, restore(found, file, config)
+
+
+def _new_folder(runs: Path, name: str) -> Path:
+    for count in range(1, 100_000):
+        folder = runs / (name if count == 1 else f"{name}-{count}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if not runs.is_dir():
+                raise UsageError(f"{runs}: this is a file, so no runs can be kept in it") from None
+    raise UsageError(f"{runs}: there are too many runs called {name}")
+
+
+def _near(path: Path) -> str:
+    """Where the run may be that a person means by its bare name."""
+    folder = Path(os.environ.get("TINYNET_RUNS", "runs")) / path
+    return f". Did you mean {folder}?" if (folder / "meta.json").exists() else ""
+
+
+def _figures(experiment: Experiment, record: Record) -> dict[str, Any]:
+    """A record's figures, with what it has no column for, at the net's present parameters."""
+    found = {name: record[name] for name in COLUMNS if name not in ("round", "learning_rate")}
+    test = evaluate(experiment, experiment.dataset.test)
+    if test.errors is None:
+        return {**found, "test_r2": test.r2, "test_mean_absolute_error": test.mean_absolute_error}
+    return {**found, "test_commonest_error": test.commonest_error}
+
+
+def _with_parameters(experiment: Experiment, parameters: Array, record: Record) -> dict[str, Any]:
+    vector = experiment.net.vector.all_tensors
+    present = vector.copy()
+    vector[:] = parameters
+    try:
+        return _figures(experiment, record)
+    finally:
+        vector[:] = present
+
+
+def _row(record: Record) -> list[Any]:
+    values = [record[name] for name in COLUMNS]
+    return [
+        "" if value is None else round(value, 6) if name == "seconds" else value
+        for name, value in zip(COLUMNS, values, strict=True)
+    ]
+
+
+def _cell(name: str, text: str) -> Any:
+    if name in ("round", "epoch"):
+        return int(text)
+    return float(text) if text else None
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a text so that at any moment either the old or the new file is there, whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _git_commit() -> str | None:
+    """The commit of the working folder's repository, or None outside of one."""
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _blas() -> dict[str, Any]:
+    found: Any = np.show_config(mode="dicts")
+    blas = found.get("Build Dependencies", {}).get("blas", {})
+    return {"name": blas.get("name"), "version": blas.get("version"), "threads": os.environ.get("OPENBLAS_NUM_THREADS")}
+
+
+def command_line() -> list[str]:
+    """The command that made this process, for meta.json."""
+    return ["tinynet", *sys.argv[1:]]

@@ -1,0 +1,380 @@
+"""The net: names, shapes, parameters, seeds, freezing, and what forward, backward and update do together."""
+
+import numpy as np
+import pytest
+from gradients import spaced
+
+from tinynet.errors import OptionError, ShapeError
+from tinynet.layers.activations import ReLU, Softmax, Tanh
+from tinynet.layers.dropout import Dropout
+from tinynet.layers.linear import Linear
+from tinynet.layers.shape import Flatten
+from tinynet.losses import MSE, CrossEntropy
+from tinynet.net import LayerError, Net
+from tinynet.optimizers import SGD, Adam, AdamW
+
+
+def train_step(net, x, target, optimizer, loss=None):
+    value, gradient = (loss or MSE())(net.forward(x, training=True), target)
+    net.backward(gradient, to_input=False)
+    net.update(optimizer)
+    return value
+
+
+# Names
+
+
+def test_layers_are_called_after_their_class_and_count():
+    net = Net([Linear(3), ReLU(), Linear(3), ReLU(), Linear(2)], (2,))
+    assert [layer.name for layer in net.layers] == ["linear1", "relu1", "linear2", "relu2", "linear3"]
+
+
+def test_names_that_are_given_stay():
+    net = Net([Linear(3, name="stem"), ReLU(), Linear(2, name="Head-1_b")], (2,))
+    assert [layer.name for layer in net.layers] == ["stem", "relu1", "Head-1_b"]
+    assert [p.name for p in net.parameters] == ["stem.weight", "stem.bias", "Head-1_b.weight", "Head-1_b.bias"]
+
+
+@pytest.mark.parametrize("name", ["a b", "a.b", "a/b", "1st", "-a", "layers[0]", "ü", "a\n"])
+def test_bad_names(name):
+    with pytest.raises(ShapeError, match="has to start with a letter") as caught:
+        Net([ReLU(), ReLU(name=name)], (2,))
+    assert repr(name) in str(caught.value)
+    assert caught.value.index == 1
+
+
+def test_two_layers_of_one_name():
+    with pytest.raises(ShapeError, match="another layer called 'twin'") as caught:
+        Net([ReLU(name="twin"), Tanh(), Linear(2, name="twin")], (2,))
+    assert caught.value.index == 2
+
+
+def test_one_layer_twice():
+    layer = Linear(2)
+    with pytest.raises(ShapeError, match="another layer called 'linear1'"):
+        Net([layer, layer], (2,))
+
+
+# Shapes
+
+
+def test_shapes_follow_from_the_layer_before():
+    net = Net([Flatten(), Linear(5), ReLU(), Linear(3)], (2, 4, 4))
+    assert net.shapes == [(32,), (5,), (5,), (3,)]
+    assert (net.input_shape, net.output_shape) == ((2, 4, 4), (3,))
+    assert net.forward(np.zeros((7, 2, 4, 4))).shape == (7, 3)
+
+
+def test_shape_error_names_the_giver_and_shows_the_shapes():
+    with pytest.raises(LayerError) as caught:
+        Net([ReLU(), Dropout(name="noise"), Linear(5), Tanh()], (16, 5, 5))
+    assert str(caught.value) == (
+        "needs a flat input, but gets (16, 5, 5) from layers[1] Dropout. Put Flatten before it. "
+        "(shapes: input (16, 5, 5) → relu1 (16, 5, 5) → noise (16, 5, 5))"
+    )
+    assert caught.value.index == 2
+
+
+def test_shape_error_of_the_first_layer_names_the_dataset():
+    with pytest.raises(
+        LayerError, match=r"gets \(28, 28\) from the dataset\. .*\(shapes: input \(28, 28\)\)"
+    ) as caught:
+        Net([Linear(5)], (28, 28))
+    assert caught.value.index == 0
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (2,), (7, 2, 1), ()])
+def test_input_of_another_shape(small_net, shape):
+    with pytest.raises(ShapeError) as caught:
+        small_net.forward(np.zeros(shape))
+    assert f"the input has shape {shape}, but must be (batch, 2" in str(caught.value)
+
+
+def test_height_is_not_width():
+    net = Net([Flatten(), Linear(2)], (3, 4, 2))
+    with pytest.raises(ShapeError, match=r"must be \(batch, 3, 4, 2\)"):
+        net.forward(np.zeros((5, 3, 2, 4)))
+
+
+def test_a_net_needs_a_layer():
+    with pytest.raises(ShapeError, match="at least one layer"):
+        Net([], (2,))
+
+
+# Parameters
+
+
+def test_parameters_are_views_of_one_vector_in_the_order_of_the_layers(small_net):
+    net = small_net
+    names = ["linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias", "linear3.weight", "linear3.bias"]
+    assert [p.name for p in net.parameters] == names
+    assert [p.tensor.shape for p in net.parameters] == [(2, 5), (1, 5), (5, 4), (1, 4), (4, 2), (1, 2)]
+    np.testing.assert_array_equal(np.concatenate([p.tensor.ravel() for p in net.parameters]), net.vector.tensor)
+    net.vector.tensor[:] = np.arange(net.vector.tensor.size)
+    net.vector.gradient[:] = -1
+    assert net.parameters[1].tensor.tolist() == [[10, 11, 12, 13, 14]]
+    assert all((p.gradient == -1).all() for p in net.parameters)
+
+
+def test_the_layers_compute_with_the_vector(small_net, batch):
+    before = small_net.forward(batch)
+    small_net.vector.tensor *= 2
+    assert not np.allclose(small_net.forward(batch), before)
+    small_net.parameters[-2].tensor = np.zeros((4, 2))
+    small_net.parameters[-1].tensor = [[5, 6]]
+    assert small_net.forward(batch).tolist() == [[5, 6]] * 7
+    assert small_net.vector.tensor[-2:].tolist() == [5, 6]
+
+
+def test_dtype():
+    assert Net([Linear(2)], (2,)).vector.tensor.dtype == "float32"
+    assert Net([Linear(2)], (2,)).forward(np.zeros((1, 2))).dtype == "float32"
+    assert Net([Linear(2)], (2,), dtype="float64").forward(np.zeros((1, 2), "float32")).dtype == "float64"
+    assert Net([Linear(2)], (2,)).forward([[1, 2]]).shape == (1, 2)
+
+
+# Seeds
+
+
+def values(net):
+    return {p.name: p.tensor.copy() for p in net.parameters}
+
+
+def assert_same(one, other, names):
+    for name in names:
+        np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_same_seed_same_parameters():
+    nets = [values(Net([Linear(5), Tanh(), Linear(3)], (2,), seed)) for seed in (3, 3, 4)]
+    assert_same(nets[0], nets[1], nets[0])
+    for name in nets[0]:
+        assert not np.isin(nets[2][name], nets[0][name]).any()
+
+
+def test_both_dtypes_start_from_the_same_draws():
+    single, double = (Net([Linear(5)], (2,), dtype=dtype).vector.tensor for dtype in ("float32", "float64"))
+    np.testing.assert_array_equal(single, double.astype("float32"))
+
+
+def test_layers_of_one_size_start_differently():
+    found = values(Net([Linear(4), Linear(4)], (4,)))
+    assert not np.isin(found["linear1.weight"], found["linear2.weight"]).any()
+
+
+def test_a_wider_layer_leaves_the_others_as_they_were():
+    one = values(Net([Linear(5), Linear(4), Linear(3)], (2,)))
+    other = values(Net([Linear(5), Linear(9), Linear(3)], (2,)))
+    assert_same(one, other, ["linear1.weight", "linear1.bias"])
+
+
+@pytest.mark.parametrize(("cls", "options"), [(Tanh, {}), (Dropout, {}), (Linear, {"out_features": 4})])
+def test_an_inserted_layer_with_a_name_leaves_the_others_as_they_were(cls, options):
+    one = Net([Linear(4), Dropout(), Linear(4)], (4,))
+    other = Net([Linear(4), cls(**options, name="extra"), Dropout(), Linear(4)], (4,))
+    others = [layer for layer in other.layers if layer.name != "extra"]
+    # Each layer alone, as the values that reach it may differ.
+    x = np.ones((50, 4), "float32")
+    for before, after in zip(one.layers, others, strict=True):
+        np.testing.assert_array_equal(before.forward(x, training=True), after.forward(x, training=True))
+
+
+def test_a_training_repeats_to_the_last_bit(batch):
+    found = []
+    for _ in range(2):
+        net = Net([Linear(20), ReLU(), Dropout(0.3), Linear(2)], (2,), seed=5)
+        optimizer = Adam()
+        losses = [train_step(net, batch, batch, optimizer) for _ in range(10)]
+        found.append((losses, net.vector.tensor.tolist()))
+    assert found[0] == found[1]
+
+
+# Forward, backward, update
+
+
+def test_forward_goes_through_all_layers(batch):
+    net = Net([Linear(4), Tanh(), Linear(3)], (2,), dtype="float64")
+    w1, b1, w2, b2 = (p.tensor for p in net.parameters)
+    expected = np.tanh(batch @ w1 + b1) @ w2 + b2
+    np.testing.assert_allclose(net.forward(batch), expected, rtol=1e-14)
+    np.testing.assert_array_equal(net(batch), net.forward(batch))
+
+
+def test_training_is_handed_to_every_layer():
+    net = Net([Dropout(0.5), Tanh(), Dropout(0.5)], (50,))
+    x = np.ones((20, 50))
+    assert (net.forward(x) == np.tanh(np.float32(1))).all()
+    assert (net(x) != 0).all()
+    assert np.mean(net.forward(x, training=True) == 0) == pytest.approx(0.75, abs=0.06)
+    np.testing.assert_array_equal(net(x, training=True), net.forward(x, training=True))
+
+
+@pytest.mark.parametrize("last", [Tanh, Softmax, Flatten, lambda: Dropout(0.5), lambda: Linear(4)])
+@pytest.mark.parametrize("training", [False, True])
+def test_neither_loss_nor_backward_changes_the_output(last, training):
+    for loss, target in ((MSE(), np.ones((7, 4))), (CrossEntropy(), np.arange(7) % 4)):
+        net = Net([Linear(4), last()], (2,), dtype="float64")
+        y = net.forward(spaced((7, 2)), training)
+        before = y.copy()
+        _, gradient = loss(y, target)
+        gradient_before = gradient.copy()
+        net.backward(gradient)
+        np.testing.assert_array_equal(y, before)
+        np.testing.assert_array_equal(gradient, gradient_before)
+
+
+def test_forward_leaves_its_input(small_net, batch):
+    before = batch.copy()
+    small_net.backward(np.ones_like(small_net.forward(batch)))
+    np.testing.assert_array_equal(batch, before)
+
+
+def test_gradients_accumulate_until_they_are_zeroed(small_net, batch):
+    dy = spaced((7, 2), seed=1)
+    small_net.forward(batch)
+    small_net.backward(dy)
+    once = small_net.vector.gradient.copy()
+    assert once.any()
+    small_net.backward(dy)
+    np.testing.assert_allclose(small_net.vector.gradient, 2 * once, rtol=1e-14)
+    small_net.zero_grad()
+    assert not small_net.vector.gradient.any()
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(lr=0.1), Adam, AdamW])
+def test_update_steps_and_then_zeroes_the_gradients(small_net, batch, make):
+    optimizer = make()
+    before = small_net.vector.tensor.copy()
+    small_net.forward(batch)
+    small_net.backward(np.ones((7, 2)))
+    gradient = small_net.vector.gradient.copy()
+    small_net.update(optimizer)
+    assert not small_net.vector.gradient.any()
+    assert small_net.clock.step == 1
+    moved = small_net.vector.tensor - before
+    assert (moved[gradient != 0] != 0).all()
+    if isinstance(optimizer, SGD):
+        np.testing.assert_allclose(moved, -0.1 * gradient, rtol=1e-9)
+
+
+def test_training_lowers_the_loss(small_net, batch):
+    target = np.sin(batch)
+    optimizer = SGD(lr=0.1)
+    losses = [train_step(small_net, batch, target, optimizer) for _ in range(200)]
+    assert losses[-1] < 0.1 * losses[0]
+
+
+def test_backward_without_the_input_gives_the_same_gradients(small_net, batch):
+    dy = spaced((7, 2), seed=1)
+    small_net.forward(batch)
+    dx = small_net.backward(dy)
+    gradient = small_net.vector.gradient.copy()
+    small_net.zero_grad()
+    assert small_net.backward(dy, to_input=False) is None
+    np.testing.assert_array_equal(small_net.vector.gradient, gradient)
+    # And the other way round: nothing of it stays.
+    np.testing.assert_array_equal(small_net.backward(dy), dx)
+
+
+def never(dy):
+    raise AssertionError("its backward is of no use")
+
+
+def test_what_stands_before_the_first_layer_that_learns_is_skipped(monkeypatch, batch):
+    net = Net([Linear(5, trainable=False), Tanh(), Linear(2), Tanh()], (2,), dtype="float64")
+    dy = spaced((7, 2), seed=1)
+    net.forward(batch)
+    assert net.backward(dy) is not None
+    gradient = net.vector.gradient.copy()
+    net.zero_grad()
+    for layer in net.layers[:2]:
+        monkeypatch.setattr(layer, "backward", never)
+    assert net.backward(dy, to_input=False) is None
+    np.testing.assert_array_equal(net.vector.gradient, gradient)
+    with pytest.raises(AssertionError, match="of no use"):
+        net.backward(dy)
+
+
+def test_the_first_layer_that_learns_makes_no_dx(batch):
+    net = Net([Tanh(), Linear(2), Linear(2)], (2,))
+    net.forward(batch)
+    for to_input, needed in ((False, [False, True]), (True, [True, True])):
+        net.backward(np.ones((7, 2), "float32"), to_input)
+        assert [layer.needs_dx for layer in net.layers[1:]] == needed
+
+
+@pytest.mark.parametrize("layers", [lambda: [Tanh()], lambda: [Linear(2, trainable=False), Tanh()]])
+def test_a_net_without_anything_to_learn(layers, batch):
+    net = Net(layers(), (2,), dtype="float64")
+    net.forward(batch)
+    assert net.backward(np.ones((7, 2)), to_input=False) is None
+    assert net.backward(np.ones((7, 2))).shape == (7, 2)
+    net.update(SGD())
+
+
+# Frozen layers
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: SGD(lr=0.1, momentum=0.9, weight_decay=0.1), lambda: Adam(weight_decay=0.1), AdamW]
+)
+@pytest.mark.parametrize("frozen", [0, 2, 4])
+def test_frozen_layers_stay(make, frozen, batch):
+    layers = [Linear(5), Tanh(), Linear(4), Tanh(), Linear(2)]
+    layers[frozen].trainable = False
+    net = Net(layers, (2,), dtype="float64")
+    before, optimizer = values(net), make()
+    for _ in range(3):
+        train_step(net, batch, np.sin(batch), optimizer)
+    for layer in layers:
+        for parameter in layer.parameters:
+            same = np.array_equal(parameter.tensor, before[parameter.name])
+            assert same == (layer is layers[frozen])
+
+
+def test_frozen_parameters_come_after_the_others():
+    net = Net([Linear(5, trainable=False), Linear(2)], (3,))
+    assert [p.name for p in net.parameters] == ["linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias"]
+    order = [net.parameters[i].tensor.ravel() for i in (2, 3, 0, 1)]
+    np.testing.assert_array_equal(net.vector.all_tensors, np.concatenate(order))
+    assert net.vector.tensor.size == 12
+
+
+def test_freezing_changes_no_initial_value():
+    one = values(Net([Linear(5), Linear(2)], (3,)))
+    other = values(Net([Linear(5, trainable=False), Linear(2)], (3,)))
+    assert_same(one, other, one)
+
+
+# Looking at a net
+
+
+def test_summary():
+    net = Net([Flatten(name="flat"), Linear(100, trainable=False), ReLU(), Linear(3)], (2, 8, 8))
+    assert net.summary().splitlines() == [
+        "name     layer    output     parameters",
+        "input             (2, 8, 8)",
+        "flat     Flatten  (128,)     0",
+        "linear1  Linear   (100,)     12,900 (frozen)",
+        "relu1    ReLU     (100,)     0",
+        "linear2  Linear   (3,)       303",
+        "13,203 parameters, 303 of them trainable",
+    ]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_not_finite_names_the_layer(small_net, batch, wrong):
+    assert small_net.not_finite() is None
+    small_net.forward(batch)
+    assert small_net.not_finite() is None
+    small_net.layers[3].y[2, 1] = wrong
+    assert small_net.not_finite() == "tanh1 (its output)"
+    small_net.layers[2].parameters[1].tensor[0, 0] = wrong
+    assert small_net.not_finite() == "linear2 (its parameters)"
+
+
+def test_an_option_error_is_a_value_error():
+    # So that a person's own `except ValueError` holds.
+    with pytest.raises(ValueError, match="out_features") as caught:
+        Net([Linear(-5)], (2,))
+    assert caught.type is OptionError

@@ -1,0 +1,244 @@
+"""Components: how they are found, what their docstrings say of them, and which values their options take."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import annotated_types as limits
+import pytest
+from gradients import from_example
+
+from tinynet import registry
+from tinynet.layers.activations import ReLU
+from tinynet.layers.base import Layer
+from tinynet.layers.linear import Linear
+from tinynet.losses import MSE
+from tinynet.optimizers import SGD, Adam, AdamW
+from tinynet.registry import NonNegativeInt, PositiveFloat, PositiveInt, Probability, Share
+
+registry.load_all()
+
+COMPONENTS = [cls for kind in registry.KINDS for cls in registry.classes(kind).values()]
+every_component = pytest.mark.parametrize("cls", COMPONENTS)
+
+
+@pytest.fixture
+def twice(monkeypatch):
+    """A layer class that is registered for as long as a test runs."""
+    # The first line makes monkeypatch take the entry away again.
+    monkeypatch.setitem(registry.classes("layer"), "Twice", None)
+
+    @dataclass(eq=False)
+    class Twice(Layer):
+        """y = 2 · x ^ power
+
+        Shapes: any.
+
+        Parameters
+        ----------
+        power
+            To which the input
+            is raised.
+        added
+            Nothing: it is not used.
+
+        Source: none.
+
+        Example: {Twice: {power: 2}}
+        """
+
+        power: PositiveInt
+        added: tuple[float, float] = (0.0, 0.0)
+        sign: Literal["+", "-"] | None = None
+
+    return Twice
+
+
+def test_a_class_is_registered_by_its_definition(twice):
+    assert registry.classes("layer")["Twice"] is twice
+    assert list(registry.classes("layer"))[-1] == "Twice"
+    assert registry.find("Twice") is twice
+
+
+def test_abstract_classes_are_not_registered():
+    class Half(Layer, abstract=True):
+        pass
+
+    assert registry.find("Half") is None
+    for name in ("Component", "Layer", "Loss", "Optimizer", "Schedule", "Dataset"):
+        assert registry.find(name) is None
+
+
+def test_every_kind_has_components():
+    assert registry.KINDS == ("dataset", "layer", "loss", "optimizer", "schedule")
+    for kind in registry.KINDS:
+        found = registry.classes(kind)
+        assert found
+        assert all(name == cls.__name__ and cls.kind == kind for name, cls in found.items())
+
+
+def test_find_looks_in_every_kind():
+    assert [registry.find(name) for name in ("Linear", "MSE", "SGD")] == [Linear, MSE, SGD]
+    # Names are the classes' own, to the letter.
+    assert registry.find("linear") is None
+
+
+# Options and docstrings
+
+
+def test_options_of_a_class(twice):
+    options = registry.options(twice)
+    assert [option.name for option in options] == ["power", "added", "sign", "name", "trainable"]
+    assert [option.own for option in options] == [True, True, True, False, False]
+    assert [option.required for option in options] == [True, False, False, False, False]
+    assert [option.default for option in options[1:]] == [(0.0, 0.0), None, None, True]
+    assert [option.description for option in options[:3]] == [
+        "To which the input is raised.",
+        "Nothing: it is not used.",
+        "",
+    ]
+    assert [option.type_text for option in options] == [
+        "a whole number > 0",
+        "[a number, a number]",
+        "'+' or '-' or null",
+        "a text or null",
+        "true or false",
+    ]
+
+
+def test_documentation_of_a_class(twice):
+    found = registry.documentation(twice)
+    assert found.summary == "y = 2 · x ^ power"
+    assert found.body == "Shapes: any.\n\nSource: none."
+    assert found.example == "{Twice: {power: 2}}"
+
+
+def test_documentation_of_a_class_without_docstring():
+    class Bare(ReLU, abstract=True):
+        pass
+
+    assert registry.documentation(Bare) == registry.Documentation("Bare", "", "Bare")
+
+
+def test_inherited_options_are_described_once():
+    described = {cls: {option.name: option.description for option in registry.options(cls)} for cls in (Adam, AdamW)}
+    assert described[AdamW]["betas"] == described[Adam]["betas"]
+    assert described[AdamW]["weight_decay"] != described[Adam]["weight_decay"]
+
+
+@pytest.mark.parametrize(
+    ("cls", "first"),
+    [(Linear, "out_features"), (ReLU, None), (MSE, None), (SGD, "lr"), (Adam, "lr"), (AdamW, "lr")],
+)
+def test_the_option_that_may_be_written_bare(cls, first):
+    found = registry.first_option(cls)
+    assert (found and found.name) == first
+
+
+@every_component
+def test_every_option_is_described(cls):
+    assert [option.name for option in registry.options(cls) if not option.description] == []
+
+
+@every_component
+def test_every_docstring_has_a_first_line_and_an_example(cls):
+    assert "Example: " in cls.__dict__["__doc__"]
+    found = registry.documentation(cls)
+    assert found.summary != cls.__name__
+    assert "Example:" not in found.body
+    assert "Parameters\n---" not in found.body
+
+
+@every_component
+def test_every_example_builds(cls):
+    assert type(from_example(cls)) is cls
+
+
+@every_component
+def test_every_default_fits_its_own_option(cls):
+    for option in registry.options(cls):
+        if not option.required:
+            assert registry.mismatch(option.default, option.annotation) is None
+
+
+# Suggestions
+
+LAYERS = list(registry.classes("layer"))
+LINEAR = [option.name for option in registry.options(Linear)]
+SGDS = [option.name for option in registry.options(SGD)]
+ALL = [cls.__name__ for cls in COMPONENTS]
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "meant"),
+    [
+        ("Dense", LAYERS, "Linear"),
+        ("dense", LAYERS, "Linear"),
+        ("FullyConnected", LAYERS, "Linear"),
+        ("relu", LAYERS, "ReLU"),
+        ("RELU", LAYERS, "ReLU"),
+        ("leaky_relu", LAYERS, "LeakyReLU"),
+        ("SoftmaxLayer", LAYERS, "Softmax"),
+        ("Liner", LAYERS, "Linear"),
+        ("Flaten", LAYERS, "Flatten"),
+        ("learning_rate", SGDS, "lr"),
+        ("learningRate", SGDS, "lr"),
+        ("lrr", SGDS, "lr"),
+        ("momentun", SGDS, "momentum"),
+        ("weight-decay", SGDS, "weight_decay"),
+        ("units", LINEAR, "out_features"),
+        ("use_bias", LINEAR, "bias"),
+        ("MSELoss", ALL, "MSE"),
+        ("mean_squared_error", ALL, "MSE"),
+        ("HuberLoss", ALL, "Huber"),
+        ("BCEWithLogitsLoss", ALL, "BinaryCrossEntropy"),
+        ("NLLLoss", ALL, "CrossEntropy"),
+        ("CosineAnnealingLR", ALL, "CosineLR"),
+        ("adam", ALL, "Adam"),
+        ("circle", ALL, "Disk"),
+        ("filters", ["out_channels", "kernel_size"], "out_channels"),
+        ("Conv2D", ["Linear", "Conv2d"], "Conv2d"),
+        ("batchsize", ["epochs", "batch_size"], "batch_size"),
+    ],
+)
+def test_suggestion(given, known, meant):
+    assert registry.suggestion(given, known) == meant
+
+
+@pytest.mark.parametrize(("given", "known"), [("xyzzy", LAYERS), ("units", SGDS), ("Dense", ["MSE"]), ("", LAYERS)])
+def test_no_suggestion_where_nothing_is_near(given, known):
+    assert registry.suggestion(given, known) is None
+
+
+# Values and their annotations
+
+
+@pytest.mark.parametrize(
+    ("annotation", "fit", "text", "misfits"),
+    [
+        (int, [0, -3], "a whole number", [1.0, True, "1", None]),
+        (float, [0, 1.5, -2], "a number", [True, "1.5", float("nan"), float("inf"), None]),
+        (bool, [True, False], "true or false", [0, 1, "true", None]),
+        (str, ["", "x"], "a text", [1, None, ["x"]]),
+        (PositiveInt, [1], "a whole number > 0", [0, -1, 0.5, True]),
+        (NonNegativeInt, [0], "a whole number >= 0", [-1]),
+        (PositiveFloat, [1e-9, 1], "a number > 0", [0, -1.0]),
+        (Share, [0, 0.99], "a number >= 0 and < 1", [1, -0.1]),
+        (Probability, [0, 1], "a number >= 0 and <= 1", [1.1]),
+        (Annotated[int, limits.Ge(2), limits.Le(4)], [2, 4], "a whole number >= 2 and <= 4", [1, 5]),
+        (int | None, [None, 3], "a whole number or null", [1.5, "null"]),
+        (
+            PositiveInt | tuple[int, int],
+            [3, (1, 2), [1, 2]],
+            "a whole number > 0 or [a whole number, a whole number]",
+            [0],
+        ),
+        (tuple[Share, int], [(0.5, 3), [0, 1]], "[a number >= 0 and < 1, a whole number]", [(0.5,), (2, 3), 0.5, "ab"]),
+        (Literal["a", "b"], ["a"], "'a' or 'b'", ["c", 1, ["a"], None]),
+        (Any, [1, None, "x"], "Any", []),
+    ],
+)
+def test_mismatch(annotation, fit, text, misfits):
+    for value in fit:
+        assert registry.mismatch(value, annotation) is None
+    for value in misfits:
+        assert registry.mismatch(value, annotation) == f"must be {text}, not {value!r}"
