@@ -65,6 +65,16 @@ def test_vector_and_parameters_are_the_same_numbers():
     assert vector.gradient.tolist() == [0] * 4 + [1] * 5
 
 
+def test_views_of_another_vector_laid_out_the_same():
+    a, b, c = parameters()
+    vector = FlatVector([a, b, c], "float64")
+    other = vector.all_tensors + 100
+    found = {parameter.name: view for parameter, view in vector.views(other)}
+    for parameter in (a, b, c):
+        np.testing.assert_array_equal(found[parameter.name], parameter.tensor + 100)
+        assert np.shares_memory(found[parameter.name], other)
+
+
 def test_vector_keeps_gradients_that_are_there():
     a, b, c = parameters()
     c.gradient += 3

@@ -59,10 +59,18 @@ def test_adamw_without_decay_is_adam():
     assert steps(AdamW(weight_decay=0.0), 1, gradients) == steps(Adam(), 1, gradients)
 
 
-@every_optimizer
-def test_tensor_is_updated_in_place_and_the_gradient_left(cls):
+VARIANTS = [
+    SGD,
+    lambda: SGD(momentum=0.9, weight_decay=0.1),
+    lambda: SGD(momentum=0.9, nesterov=True),
+    lambda: Adam(weight_decay=0.1),
+]
+
+
+@pytest.mark.parametrize("make", [*registry.classes("optimizer").values(), *VARIANTS])
+def test_tensor_is_updated_in_place_and_the_gradient_left(make):
     tensor, gradient = np.ones(4), np.arange(4.0)
-    optimizer = from_example(cls)
+    optimizer = make()
     for count in (1, 2):
         optimizer.step(tensor, gradient)
         assert optimizer.steps == count

@@ -132,8 +132,12 @@ def _problems(
     if classes is not None and classes != 2 and coding in ("sign", "binary"):
         report(targets_at, f"'{coding}' is for two classes, but the dataset has {classes}. Write one_hot.")
     if isinstance(loss, CrossEntropy) and (classes is None or chosen not in (None, "one_hot")):
-        reason = "the dataset's targets are numbers: use MSE" if classes is None else f"remove targets: {chosen}"
-        report(("loss",), f"CrossEntropy compares with class indices; {reason}.")
+        if classes is None:
+            report(
+                ("loss",), "CrossEntropy compares with class indices, but the dataset's targets are numbers. Write MSE."
+            )
+        else:
+            report(targets_at, f"CrossEntropy compares with class indices, not with '{chosen}' vectors. Remove it.")
     if isinstance(loss, BinaryCrossEntropy) and coding in ("sign", "signed_one_hot"):
         report(targets_at, f"BinaryCrossEntropy needs targets 0 and 1. Write binary or one_hot, not {coding}.")
     logits_only = {CrossEntropy: ("Softmax", "Sigmoid"), BinaryCrossEntropy: ("Sigmoid", "Softmax")}

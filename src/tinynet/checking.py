@@ -152,11 +152,12 @@ class Checker:
         except OverrideError as error:
             self.found.append((0, 0, f"--set {text}: {error}"))
             return
+        section = str(keys[0])
         if len(renewed) == 1:
-            tree[str(renewed[0])] = self.expand_section(str(renewed[0]), value)
+            tree[section] = self.expand_section(section, tree[section])
         elif renewed:
-            section = str(renewed[0])
-            tree[section][renewed[1]] = self.expand_component(SECTIONS[section].kind, value, renewed)
+            item = tree[section][renewed[1]]
+            tree[section][renewed[1]] = self.expand_component(SECTIONS[section].kind, item, renewed)
 
     def mapping(self, value: Any, keys: Keys, what: str) -> dict[str, Any]:
         if value is not None and not isinstance(value, dict):

@@ -82,7 +82,8 @@ class Experiment(Parts):
         """The net's outputs for inputs in their original units."""
         found = np.asarray(x, dtype=float)
         if found.shape[1:] != self.net.input_shape or found.ndim == 0:
-            raise ShapeError(f"the input has shape {found.shape}, but must be (n, {str(self.net.input_shape)[1:-1]})")
+            wanted = ", ".join(map(str, ("n", *self.net.input_shape)))
+            raise ShapeError(f"the input has shape {found.shape}, but must be ({wanted})")
         scaling = self.description.input_scaling
         return outputs(self, found if scaling is None else scaling.apply(found))
 

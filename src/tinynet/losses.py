@@ -49,8 +49,8 @@ class Loss(Component, abstract=True):
     def mean(self, terms: Array, count: int) -> Any:
         """Σ terms / count over each round: a number, or an array (rounds,)."""
         if terms.ndim <= self.sample_rank + 1:
-            return float(terms.sum()) / count
-        return terms.reshape(terms.shape[0], -1).sum(axis=-1) / count
+            return float(np.add.reduce(terms, axis=None)) / count
+        return terms.reshape(terms.shape[0], -1).sum(axis=-1).astype(float) / count
 
     def elements(self, predicted: Array) -> int:
         """N, the count of numbers in one round of the prediction."""
@@ -139,14 +139,17 @@ class CrossEntropy(Loss):
     def __call__(self, predicted: Array, target: Array) -> tuple[Any, Array]:
         if predicted.shape[:-1] != target.shape:
             raise ShapeError(f"the logits have shape {predicted.shape}, but the class indices {target.shape}")
-        n = target.shape[-1]
-        index = target[..., None]
+        n, classes = target.shape[-1], predicted.shape[-1]
+        if target.size and not 0 <= target.min() <= target.max() < classes:
+            raise ShapeError(f"class indices must be 0 to {classes - 1}, but go from {target.min()} to {target.max()}")
+        # One row for each sample, and the place of its own class in the row.
+        own = np.arange(target.size), target.reshape(-1)
         shifted = predicted - predicted.max(axis=-1, keepdims=True)
         exp = np.exp(shifted)
         total = exp.sum(axis=-1, keepdims=True)
-        terms = np.log(total) - np.take_along_axis(shifted, index, axis=-1)
-        gradient = exp / (total * n)
-        np.put_along_axis(gradient, index, np.take_along_axis(gradient, index, axis=-1) - 1 / n, axis=-1)
+        terms = np.log(total) - shifted.reshape(-1, classes)[own].reshape(total.shape)
+        gradient = np.ascontiguousarray(exp / (total * n))
+        gradient.reshape(-1, classes)[own] -= 1 / n
         return self.mean(terms, n), gradient
 
     def probabilities(self, predicted: Array) -> Array:

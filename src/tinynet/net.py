@@ -67,9 +67,10 @@ class Net:
         counts: dict[str, int] = {}
         names: set[str] = set()
         for index, layer in enumerate(self.layers):
-            kind = type(layer).__name__.lower()
-            counts[kind] = counts.get(kind, 0) + 1
-            layer.name = layer.name or f"{kind}{counts[kind]}"
+            if layer.name is None:
+                kind = type(layer).__name__.lower()
+                counts[kind] = counts.get(kind, 0) + 1
+                layer.name = f"{kind}{counts[kind]}"
             if not re.fullmatch(r"[A-Za-z_][\w-]*", layer.name):
                 raise LayerError(
                     index, f"the name {layer.name!r} has to start with a letter and hold only letters, digits, _ and -"
@@ -115,7 +116,8 @@ class Net:
         """
         y = np.asarray(x, self.dtype)
         if y.shape[1:] != self.input_shape or y.ndim == 0:
-            raise ShapeError(f"the input has shape {y.shape}, but must be (batch, {str(self.input_shape)[1:-1]})")
+            wanted = ", ".join(map(str, ("batch", *self.input_shape)))
+            raise ShapeError(f"the input has shape {y.shape}, but must be ({wanted})")
         for layer in self.layers:
             y = layer.forward(y, training)
         return y
@@ -133,11 +135,11 @@ class Net:
         to_input
             If false, stop at the first layer that learns, and return None. Training needs no more.
         """
-        stop = 0 if to_input else self._first_learner
+        first = self._first_learner
+        if first < len(self.layers):
+            self.layers[first].needs_dx = to_input
         dy: Array | None = gradient
-        for index in range(len(self.layers) - 1, stop - 1, -1):
-            layer = self.layers[index]
-            layer.needs_dx = to_input or index > stop
+        for layer in reversed(self.layers if to_input else self.layers[first:]):
             dy = layer.backward(dy)  # type: ignore[arg-type]
         return dy if to_input else None
 

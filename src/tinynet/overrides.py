@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tinynet import yaml_reader
+from tinynet import registry, yaml_reader
 from tinynet.grammar import KEYS, SECTIONS
 from tinynet.messages import dotted, unknown
 from tinynet.yaml_reader import Path as Keys
@@ -46,7 +46,7 @@ def put(tree: dict[str, Any], keys: Keys, value: Any) -> Keys:
     if section.is_list and not section.required and len(keys) > 1 and isinstance(keys[1], str):
         keys = (keys[0], 0, *keys[1:])  # `schedule: CosineLR` is a list of one
     depth = 2 if section.is_list and len(keys) > 1 else 1
-    if len(keys) == depth + 1 and isinstance(keys[-1], str):
+    if len(keys) == depth + 1 and keys[-1] in registry.classes(section.kind):
         keys, value = keys[:-1], {keys[-1]: value}  # optimizer.Adam={lr: 0.1} is optimizer={Adam: {lr: 0.1}}
     parent: Any = tree
     if depth == 2:

@@ -11,6 +11,8 @@ import types
 import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Integral, Real
 from typing import Annotated, Any, ClassVar, Literal
 
 import annotated_types as limits
@@ -222,8 +224,8 @@ def _fits(value: Any, annotation: Any) -> bool:
         return True
     if annotation in (int, float):
         # A bool is an int to Python, but `out_features: true` is a mistake.
-        number = isinstance(value, int) or (annotation is float and isinstance(value, float) and value - value == 0)
-        return number and not isinstance(value, bool)
+        number = Integral if annotation is int else Real
+        return isinstance(value, number) and not isinstance(value, bool) and isfinite(value)
     return isinstance(value, origin or annotation)
 
 

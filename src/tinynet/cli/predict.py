@@ -57,7 +57,8 @@ def _inputs(experiment: Experiment, data: str) -> Array:
             raise DataError(f"{name}: x has to hold numbers, not {x.dtype}")
         x = x[:, None] if x.ndim == 1 and shape == (1,) else x
         if x.shape[1:] != shape or x.ndim == 0:
-            raise DataError(f"{name}: x has shape {x.shape}, but the net was trained on (n, {str(shape)[1:-1]})")
+            wanted = ", ".join(map(str, ("n", *shape)))
+            raise DataError(f"{name}: x has shape {x.shape}, but the net was trained on ({wanted})")
         return x
     if len(shape) != 1:
         raise DataError(f"{name}: the net was trained on samples of shape {shape}, which a .csv cannot hold. Use .npz.")

@@ -29,7 +29,7 @@ class ReLU(Layer):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        dx: Array = dy * (self.y > 0)
+        dx: Array = dy * np.sign(self.y)  # y is never negative: 1 where x > 0, else 0
         return dx
 
 

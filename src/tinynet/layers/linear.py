@@ -95,13 +95,13 @@ class Linear(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
-        self.y = x @ self.weight.tensor
+        self.y = y = x @ self.weight.tensor
         if self.bias:
-            self.y += self.bias_.tensor
-        return self.y
+            y += self.bias_.tensor
+        return y
 
     def backward(self, dy: Array) -> Array | None:
-        self.weight.gradient += self.x.swapaxes(-1, -2) @ dy
+        self.weight.gradient += self.x.mT @ dy
         if self.bias:
             if self.ones.shape[1] != dy.shape[-2]:
                 self.ones = np.ones((1, dy.shape[-2]), dy.dtype)
@@ -109,5 +109,5 @@ class Linear(Layer):
             self.bias_.gradient += self.ones @ dy
         if not self.needs_dx:
             return None
-        dx: Array = dy @ self.weight.tensor.swapaxes(-1, -2)
+        dx: Array = dy @ self.weight.tensor.mT
         return dx

@@ -1,0 +1,44 @@
+"""What the pictures take from a run's checkpoint: the net, its data, and the epoch it is of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tinynet import checkpoint as checkpoints
+from tinynet.errors import TinynetError
+from tinynet.experiment import Experiment, restore
+from tinynet.run import Run
+
+
+@dataclass
+class Saved:
+    """A checkpoint of a run.
+
+    Parameters
+    ----------
+    experiment
+        With the parameters of the checkpoint.
+    epoch
+        After which they were saved.
+    is_best
+        Whether it is the best epoch, or else the last.
+    """
+
+    experiment: Experiment
+    epoch: int
+    is_best: bool
+
+
+def saved_by(run: Run, notes: list[str]) -> Saved | None:
+    """The best checkpoint, or the last where there is no best one; None, and a note, where neither can be read."""
+    is_best = run.best_path.exists()
+    path = run.best_path if is_best else run.last_path
+    if not path.exists():
+        notes.append(f"{run.folder}: has no checkpoint yet, so its data and its decision regions are not drawn.")
+        return None
+    try:
+        checkpoint = checkpoints.read(path)
+        return Saved(restore(checkpoint, str(path)), checkpoint.epoch, is_best)
+    except TinynetError as error:
+        notes.append(f"{error}. Only the curves are drawn.")
+        return None

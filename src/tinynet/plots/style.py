@@ -1,0 +1,163 @@
+"""How all pictures look: fonts, colours that the colour-blind can tell apart, and the words in titles."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, cast
+
+import matplotlib
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from tinynet.core import Array
+
+RULES: dict[str, Any] = {
+    "figure.figsize": (8, 5),
+    "figure.dpi": 150,
+    "figure.constrained_layout.use": True,
+    "font.size": 14,
+    "axes.titlesize": 15,
+    "figure.titlesize": 16,
+    "axes.labelsize": 15,
+    "legend.fontsize": 13,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "0.88",
+    "axes.edgecolor": "0.4",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 2,
+    "lines.markersize": 7,
+    "text.parse_math": False,  # a name may hold a $
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "tinynet",  # the same picture has the same bytes
+}
+
+BLACK, BLUE, VERMILLION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
+ORANGE, SKY, PINK, YELLOW = "#E69F00", "#56B4E9", "#CC79A7", "#F0E442"
+
+# The palette of Okabe and Ito (2008). Where it is used up, markers and dashes, whose counts have no factor in common
+# with those of the colours, still tell things apart.
+LINE_COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PINK, SKY, BLACK)
+CLASS_COLORS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PINK, YELLOW, "#666666", "#332288", "#882255")
+DASHES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "p", "*", ">")
+# What is not a curve or a class: the best epoch, a baseline, a border.
+QUIET = "0.35"
+
+# No date in a file, or no two would be alike.
+METADATA: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+FORMATS = tuple(METADATA)
+
+
+def applied() -> AbstractContextManager[None]:
+    """The style for the time of a `with`, whatever a person's own settings are; these come back afterwards."""
+    return cast(AbstractContextManager[None], matplotlib.style.context(RULES, after_reset=True))
+
+
+def new_figure(show: bool) -> Figure:
+    """An empty figure; one that a window can show is known to pyplot, which is imported for that alone."""
+    if not show:
+        return Figure()
+    from matplotlib import pyplot
+
+    return pyplot.figure()
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the file of a picture."""
+    with warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes; that is no reason to stop.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(path, metadata=METADATA[path.suffix.removeprefix(".")])
+
+
+def show_all(figures: list[Figure]) -> list[str]:
+    """Open figures made for showing, and wait until they are closed; returns what stood in the way."""
+    from matplotlib import pyplot
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pyplot.show()
+    for figure in figures:
+        pyplot.close(figure)
+    hindered = any("non-interactive" in str(warning.message) for warning in caught)
+    return ["There is no screen to show the pictures on; they are in their files."] if hindered else []
+
+
+def lightened(color: str, share: float = 0.38) -> Array:
+    """A colour (3,) mixed with white, of which 1 - share."""
+    return 1 - share * (1 - np.array(to_rgb(color)))
+
+
+def legend_above(axes: Axes, handles: list[Any], labels: list[str], columns: int) -> Legend:
+    """A legend between title and axes, where it covers no curve."""
+    return axes.legend(
+        handles,
+        labels,
+        loc="lower left",
+        bbox_to_anchor=(0, 1.01),
+        ncols=columns,
+        borderaxespad=0,
+        borderpad=0.2,
+        columnspacing=1.4,
+    )
+
+
+def legend_beside(axes: Axes, handles: list[Any], labels: list[str], title: str) -> Legend:
+    """A legend to the right of the axes."""
+    return axes.legend(
+        handles,
+        labels,
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1),
+        borderaxespad=0,
+        title=title,
+        alignment="left",
+        handletextpad=0.6,
+    )
+
+
+def epoch_axis(axes: Axes, last: int) -> None:
+    """The horizontal axis of a curve: whole epochs from 0 to the last."""
+    axes.set_xlabel("epoch")
+    margin = 0.02 * max(last, 1)
+    axes.set_xlim(-margin, max(last, 1) + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+
+
+def log_axis(axes: Axes, span: float) -> None:
+    """A logarithmic vertical axis with plain numbers, enough of them to read it by; span is largest / smallest."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span < 1000 else (1,)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def shortened(name: str, length: int = 28) -> str:
+    """A name on one line and no longer than this: both its ends tell runs apart, so the middle goes."""
+    name = " ".join(name.split())
+    if len(name) <= length:
+        return name
+    tail = length // 3
+    return f"{name[: length - tail - 1]}…{name[-tail:]}"
+
+
+def titled(name: str, figure: str) -> str:
+    """A run's name and its figure, on two lines where one is too short for both."""
+    name = shortened(name, 58)
+    return f"{name}: {figure}" if len(name) + len(figure) < 56 else f"{name}:\n{figure}"
+
+
+def number(quantity: str, value: float) -> str:
+    """A loss with four digits; an error, which is in percent here, with one decimal."""
+    return f"{value:.1f} %" if quantity == "error" else f"{value:.4g}"
