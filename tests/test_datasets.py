@@ -164,7 +164,7 @@ def test_validation_takes_its_share_of_the_training_rows_and_nothing_else(share,
 
 
 def test_a_validation_split_without_rows_is_refused():
-    with pytest.raises(DataError, match=r"validation 0\.01 of 10 training rows leaves an empty split"):
+    with pytest.raises(OptionError, match=r"validation 0\.01 of 10 training rows leaves an empty split"):
         Disk(train=10, validation=0.01).load(0)
 
 

@@ -9,7 +9,7 @@ from tinynet.config import Config
 from tinynet.core import Array
 from tinynet.datasets.base import SPLITS, Data, Description, Split
 from tinynet.datasets.targets import Coding, encode, width
-from tinynet.errors import ConfigError
+from tinynet.errors import ConfigError, OptionError
 from tinynet.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from tinynet.net import LayerError, Net
 from tinynet.optimizers import Optimizer
@@ -72,7 +72,10 @@ def assemble(config: Config, known: Description | None = None) -> Parts:
     dataset, loss = config.dataset.make(), config.loss.make()
     data: Data | None = None
     if known is None:
-        data = dataset.load(config.seed)
+        try:
+            data = dataset.load(config.seed)
+        except OptionError as error:
+            raise config.error(("dataset", config.dataset.cls.__name__), str(error)) from None
         known = data.description
     description = known
     try:
@@ -140,15 +143,15 @@ def _problems(
             report(targets_at, f"CrossEntropy compares with class indices, not with '{chosen}' vectors. Remove it.")
     if isinstance(loss, BinaryCrossEntropy) and coding in ("sign", "signed_one_hot"):
         report(targets_at, f"BinaryCrossEntropy needs targets 0 and 1. Write binary or one_hot, not {coding}.")
-    logits_only = {CrossEntropy: ("Softmax", "Sigmoid"), BinaryCrossEntropy: ("Sigmoid", "Softmax")}
-    if last_name in logits_only.get(type(loss), ()):
-        report(("layers", last, last_name), f"{kind} takes logits and has its own {last_name}. Remove this layer.")
+    inside = {CrossEntropy: "Softmax", BinaryCrossEntropy: "Sigmoid"}.get(type(loss))
+    if inside is not None and last_name in ("Softmax", "Sigmoid"):
+        report(("layers", last, last_name), f"{kind} takes logits and has its own {inside}. Remove this layer.")
     wanted = _wanted_shape(net, coding, description, chosen)
     if not found and wanted != net.output_shape:
         what = f"the targets ({coding or chosen or 'the numbers to predict'}) have"
         if coding is not None and coding not in ("sign", "binary"):
             what = f"the dataset has {classes} classes, so it must be at least"
-        hint = f" Make the last Linear {wanted[0]} wide." if len(wanted) == 1 else ""
+        hint = f" Make this Linear {wanted[0]} wide." if len(wanted) == 1 and last_name == "Linear" else ""
         report(("layers", last, last_name), f"gives an output of {net.output_shape}, but {what} {wanted}.{hint}")
     stopping, training = config.training.early_stopping, config.training
     if stopping is not None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from tinynet import registry, yaml_reader
 from tinynet.errors import ConfigError, OptionError
 from tinynet.grammar import KEYS, SECTIONS, Head, Training, model
-from tinynet.messages import dotted, example, plain, several, unknown, unknown_component
+from tinynet.messages import a, dotted, example, plain, several, unknown, unknown_component
 from tinynet.overrides import OverrideError, parse, put
 from tinynet.registry import Component
 
@@ -75,18 +75,49 @@ class Checker:
 
     def check(self, raw: dict[str, Any], overrides: Sequence[str], default_name: str) -> dict[str, Any]:
         """The fields of a `Config` but for its source; raises ConfigError with every problem."""
-        tree = self.expand(raw)
-        for override in overrides:
-            self.override(tree, override)
+        whole, parts = self.read_overrides(overrides)
+        tree = self.expand({**raw, **whole})
+        for text, keys, value in parts:
+            self.override(tree, text, keys, value)
         head = self.options(Head, {key: tree[key] for key in Head.model_fields if key in tree}, ())
         specs = {name: self.specs(name, tree.get(name)) for name in SECTIONS}
         training = self.options(Training, tree.get("training", {}), ("training",))
-        name = (head.name if head else None) or default_name
-        if safe_name(name) != name:
+        name = default_name if tree.get("name") is None else tree["name"]
+        if isinstance(name, str) and safe_name(name) != name:
             self.report(("name",), f"{name!r} cannot be a folder's name. Write {safe_name(name)!r}.")
         if self.found or head is None or training is None:
             raise ConfigError(list(dict.fromkeys(message for *_, message in sorted(self.found))))
         return {"name": name, "seed": head.seed, "dtype": head.dtype, "training": training, **specs}
+
+    def read_overrides(self, overrides: Sequence[str]) -> tuple[dict[str, Any], list[tuple[str, Keys, Any]]]:
+        """The sections that `--set` gives as a whole, and the (text, path, value) of what comes after within one."""
+        whole: dict[str, Any] = {}
+        parts: list[tuple[str, Keys, Any]] = []
+        for text in overrides:
+            try:
+                keys, value = parse(text)
+            except OverrideError as error:
+                self.found.append((0, 0, f"--set {text}: {error}"))
+                continue
+            self.source.overrides[keys] = text
+            if len(keys) == 1:
+                # What was said of this section before, by the file or by --set, no longer counts.
+                whole[str(keys[0])] = value
+                parts = [part for part in parts if part[1][0] != keys[0]]
+            else:
+                parts.append((text, keys, value))
+        return whole, parts
+
+    def override(self, tree: dict[str, Any], text: str, keys: Keys, value: Any) -> None:
+        """Put the value of one `--set` into the expanded tree."""
+        try:
+            is_component = put(tree, keys, value)
+        except OverrideError as error:
+            self.found.append((0, 0, f"--set {text}: {error}"))
+            return
+        if is_component:
+            section, index = str(keys[0]), keys[1]
+            tree[section][index] = self.expand_component(SECTIONS[section].kind, value, keys)
 
     def expand(self, raw: dict[str, Any]) -> dict[str, Any]:
         """The tree with every component in its long form, {name: {option: value}}; None where that failed."""
@@ -115,7 +146,7 @@ class Checker:
                 return []
             return [] if value is None else [self.expand_component(SECTIONS[key].kind, value, (key,))]
         if not value and SECTIONS[key].required:
-            self.report((key,), f"is empty. {example(key)}")
+            self.report((key,), f"is empty. For example `{example(key)}`.")
         return [self.expand_component(SECTIONS[key].kind, item, (key, i)) for i, item in enumerate(value)]
 
     def expand_component(self, kind: str, value: Any, keys: Keys) -> dict[str, Any] | None:
@@ -124,7 +155,7 @@ class Checker:
         if isinstance(value, str):
             value = {value: None}
         if not isinstance(value, dict) or not value:
-            self.report(keys, f"must be the name of a {kind}, as in `{example(kind)}`, not {value!r}")
+            self.report(keys, f"must be the name of {a(kind)}, as in `{example(kind)}`, not {value!r}")
             return None
         name, bare = next(iter(value.items()))
         if len(value) > 1:
@@ -143,25 +174,9 @@ class Checker:
             return None
         return {name: {first.name: bare}}
 
-    def override(self, tree: dict[str, Any], text: str) -> None:
-        """Put the value of one `--set` into the expanded tree."""
-        try:
-            keys, value = parse(text)
-            self.source.overrides[keys] = text
-            renewed = put(tree, keys, value)
-        except OverrideError as error:
-            self.found.append((0, 0, f"--set {text}: {error}"))
-            return
-        section = str(keys[0])
-        if len(renewed) == 1:
-            tree[section] = self.expand_section(section, tree[section])
-        elif renewed:
-            item = tree[section][renewed[1]]
-            tree[section][renewed[1]] = self.expand_component(SECTIONS[section].kind, item, renewed)
-
-    def mapping(self, value: Any, keys: Keys, what: str) -> dict[str, Any]:
+    def mapping(self, value: Any, keys: Keys, what: str, inside: str = "epochs: 10") -> dict[str, Any]:
         if value is not None and not isinstance(value, dict):
-            self.report(keys, f"{what} must hold options, as in `{what}: {{epochs: 10}}`, not {value!r}")
+            self.report(keys, f"must hold options, as in `{what}: {{{inside}}}`, not {value!r}")
         return dict(value) if isinstance(value, dict) else {}
 
     def specs(self, section: str, found: Any) -> Any:
@@ -213,15 +228,18 @@ class Checker:
             names = list(owner.model_fields)
             if problem["type"] == "extra_forbidden":
                 self.report(at, unknown("option", str(loc[-1]), names))
-            elif problem["type"] == "missing":
+            elif problem["type"] == "missing" and len(loc) == len(problem["loc"]):
                 if not any(registry.suggestion(str(other[-1]), [str(loc[-1])]) for other in extra):
                     cls = registry.find(form.__name__)
                     hint = f", as in `{plain(registry.documentation(cls).example)}`" if cls else ""
                     self.report(at, f"is missing. {form.__name__} needs it{hint}.")
             else:
                 annotation = typing.get_type_hints(owner, include_extras=True)[str(loc[-1])]
-                found = problem["input"] if len(loc) == len(problem["loc"]) else _value_at(given, loc)
-                self.report(at, registry.mismatch(found, annotation) or problem["msg"])
+                found = _value_at(given, loc)
+                if any(_is_model(part) for part in typing.get_args(annotation)):
+                    self.mapping(found, at, str(loc[-1]), "patience: 10")
+                else:
+                    self.report(at, registry.mismatch(found, annotation) or problem["msg"])
         return None
 
 

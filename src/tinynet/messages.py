@@ -39,17 +39,22 @@ def unknown(what: str, given: str, known: Sequence[str]) -> str:
 
 
 def unknown_component(kind: str, given: str) -> str:
+    """What to say to a name that no component of the kind has."""
     known = registry.classes(kind)
     other = registry.find(given)
     word = re.match(r"(\w+)\s*[ (=]\s*(.*?)\)?$", given)
     if other is not None:
-        return f"'{given}' is a {other.kind}, not a {kind}"
+        return f"'{given}' is {a(other.kind)}, not {a(kind)}"
     if word and word[1] in known:
         return f"'{given}' is no {kind}. Write `{word[1]}: {word[2] or '…'}`."
     guess = registry.suggestion(given, known)
-    article = "an" if kind == "optimizer" else "a"
     meant = f"Did you mean '{guess}'? (`tinynet layers` lists them)" if guess else f"There are: {', '.join(known)}."
-    return f"'{given}' is no {kind}. {meant}" if guess or known else f"there is no {article} {kind} '{given}'"
+    return f"'{given}' is no {kind}. {meant}"
+
+
+def a(kind: str) -> str:
+    """The kind with its article."""
+    return f"an {kind}" if kind == "optimizer" else f"a {kind}"
 
 
 def several(value: dict[str, Any], known: dict[str, type[Component]]) -> str:

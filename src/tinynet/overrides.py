@@ -19,56 +19,63 @@ class OverrideError(ValueError):
 
 def parse(text: str) -> tuple[Keys, Any]:
     """The path and the value of `layers[0].Linear.out_features=9`; the value is YAML."""
-    path, equals, value = text.partition("=")
+    path, equals, yaml = text.partition("=")
     if not equals or not re.fullmatch(r"\w+(\[\d+\]|\.\w+)*", path):
         raise OverrideError(_FORM)
     keys: Keys = tuple(int(index) if index else name for index, name in re.findall(r"\[(\d+)\]|(\w+)", path))
     if keys[0] not in KEYS:
         raise OverrideError(unknown("section", str(keys[0]), KEYS))
     try:
-        return keys, yaml_reader.parse_value(value)
+        value = yaml_reader.parse_value(yaml)
     except ValueError as error:
-        raise OverrideError(f"the value {value!r}: {error}") from None
+        raise OverrideError(f"the value {yaml!r}: {error}") from None
+    section = SECTIONS.get(str(keys[0]))
+    if section and isinstance(keys[-1], str) and keys[-1] in registry.classes(section.kind) and len(keys) <= 3:
+        return keys[:-1], {keys[-1]: value}  # optimizer.Adam={lr: 0.1} is optimizer={Adam: {lr: 0.1}}
+    return keys, value
 
 
-def put(tree: dict[str, Any], keys: Keys, value: Any) -> Keys:
-    """Put the value at its path; returns the path of the component that is to be expanded anew, or ().
+def put(tree: dict[str, Any], keys: Keys, value: Any) -> bool:
+    """Put the value at a path below a section; returns whether it is a component, which is to be expanded.
 
     Raises
     ------
     OverrideError
         If the path leads nowhere.
     """
-    section = SECTIONS.get(str(keys[0]))
-    if section is None:
+    name = str(keys[0])
+    if name not in SECTIONS:
         _put_plain(tree, keys, value)
-        return ()
-    if section.is_list and not section.required and len(keys) > 1 and isinstance(keys[1], str):
-        keys = (keys[0], 0, *keys[1:])  # `schedule: CosineLR` is a list of one
-    depth = 2 if section.is_list and len(keys) > 1 else 1
-    if len(keys) == depth + 1 and keys[-1] in registry.classes(section.kind):
-        keys, value = keys[:-1], {keys[-1]: value}  # optimizer.Adam={lr: 0.1} is optimizer={Adam: {lr: 0.1}}
-    parent: Any = tree
-    if depth == 2:
-        parent = tree.get(str(keys[0])) or []
-        if not isinstance(keys[1], int) or keys[1] >= len(parent):
-            last = f"{keys[0]}[{len(parent) - 1}]" if parent else "none"
-            raise OverrideError(
-                f"there is no {dotted(keys[:2])}. Write {keys[0]}[NUMBER].NAME.OPTION; the last is {last}."
-            )
-    if len(keys) == depth:
-        parent[keys[-1]] = value
-        return keys
-    component = parent[keys[depth - 1]] if keys[depth - 1] in parent or depth == 2 else None
+        return False
+    section, found = SECTIONS[name], tree.get(name)
+    if not section.is_list:
+        _put_option(found, keys[:1], keys[1:], value)
+        return False
+    found = found or []
+    if len(found) == 1 and isinstance(keys[1], str):
+        keys = (name, 0, *keys[1:])  # `schedule: CosineLR` is a list of one
+    if not isinstance(keys[1], int) or keys[1] >= len(found):
+        if not found:
+            raise OverrideError(f"the config has no {name}. Write {name}=… to give it one.")
+        raise OverrideError(f"the config has {name}[0] to {name}[{len(found) - 1}]. Write {name}[N].NAME.OPTION=…")
+    if len(keys) == 2:
+        found[keys[1]] = value
+        return True
+    _put_option(found[keys[1]], keys[:2], keys[2:], value)
+    return False
+
+
+def _put_option(component: dict[str, Any] | None, place: Keys, rest: Keys, value: Any) -> None:
     if component is None:
-        raise OverrideError(f"the config has no {dotted(keys[:depth])} that could be changed. Write {keys[0]}=NAME.")
+        return  # missing or faulty, which is reported already
     ((name, options),) = component.items()
-    if len(keys) != depth + 2 or keys[depth] != name:
+    if len(rest) > 2 and rest[0] == name:
         raise OverrideError(
-            f"{dotted(keys[:depth])} is {name} here. Write `{dotted((*keys[:depth], name, keys[-1]))}=…`."
+            f"'{dotted((*place, *rest[:2]))}' holds one value. Write `{dotted((*place, *rest[:2]))}=…`."
         )
-    options[keys[-1]] = value
-    return ()
+    if len(rest) != 2 or rest[0] != name:
+        raise OverrideError(f"{dotted(place)} is {name} here. Write `{dotted((*place, name, rest[-1]))}=…`.")
+    options[rest[1]] = value
 
 
 def _put_plain(tree: dict[str, Any], keys: Keys, value: Any) -> None:

@@ -245,7 +245,8 @@ def _within(value: Any, limit: Any) -> bool:
 def _text(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
-        return " ".join([_text(arguments[0]), *filter(None, map(_limit_text, arguments[1:]))]).replace(" <", " and <")
+        bounds = " and ".join(filter(None, map(_limit_text, arguments[1:])))
+        return f"{_text(arguments[0])} {bounds}".strip()
     if origin in (typing.Union, types.UnionType):
         return " or ".join(map(_text, arguments))
     if origin is Literal:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinynet.core import Array, Shape, Stream
 from tinynet.datasets.targets import Coding
-from tinynet.errors import DataError
+from tinynet.errors import OptionError
 from tinynet.registry import Component, Share
 
 SPLITS = ("train", "validation", "test")
@@ -234,6 +234,13 @@ class Dataset(Component, abstract=True):
             Of the random draws: the samples of a generator, and the rows of the validation split.
         known
             The description from a checkpoint: its scaling is used instead of that of this training split.
+
+        Raises
+        ------
+        DataError
+            If a file is missing, broken, or not what it should be.
+        OptionError
+            If a share of the rows leaves a split empty.
         """
         data = self.read(seed)
         if self.validation:
@@ -257,8 +264,8 @@ class Dataset(Component, abstract=True):
 def _with_validation(data: Data, share: float, seed: int) -> Data:
     count = round(share * len(data.train))
     if not 0 < count < len(data.train):
-        raise DataError(
-            f"dataset: validation {share} of {len(data.train)} training rows leaves an empty split. Change the share."
+        raise OptionError(
+            f"validation {share} of {len(data.train)} training rows leaves an empty split. Change the share."
         )
     order = Stream(seed, "split", "validation").at().permutation(len(data.train))
     # Sorted, so that rows keep the order they have in the file.

@@ -82,7 +82,7 @@ def _of_one(run: Run, notes: list[str]) -> dict[str, Callable[[Figure], None]]:
 
 
 def _of_many(runs: Sequence[Run], notes: list[str]) -> dict[str, Callable[[Figure], None]]:
-    pictures = curves.of_many_runs(runs, [saved_by(run, notes) for run in runs])
+    pictures = curves.of_many_runs(runs, [saved_by(run, notes) for run in runs], notes)
     if not pictures:
         notes.append("In none of these runs was an epoch measured yet, so there are no curves.")
     return pictures

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tinynet.core import Array
+from tinynet.experiment import Experiment
 from tinynet.learner import Record
 from tinynet.plots import style
 from tinynet.plots.saved import Saved
@@ -22,8 +23,7 @@ from tinynet.run import Run
 Quantity = Literal["loss", "error"]
 QUANTITIES: tuple[Quantity, ...] = ("loss", "error")
 
-# split -> (colour, dashes, marker)
-SPLIT_LOOKS = {
+SPLIT_LOOKS: dict[str, style.Look] = {
     "train": (style.BLUE, "--", "o"),
     "validation": (style.GREEN, "-.", "s"),
     "test": (style.VERMILLION, "-", "^"),
@@ -45,36 +45,38 @@ def of_one_run(run: Run, saved: Saved | None) -> dict[str, Callable[[Figure], No
     return {q: partial(draw_run, run=run, records=records, quantity=q, saved=saved) for q in measured}
 
 
-def of_many_runs(runs: Sequence[Run], saved: Sequence[Saved | None]) -> dict[str, Callable[[Figure], None]]:
+def of_many_runs(
+    runs: Sequence[Run], saved: Sequence[Saved | None], notes: list[str]
+) -> dict[str, Callable[[Figure], None]]:
     """The pictures that lay runs over each other, by the names of their files."""
     records = {name: run.records() for name, run in zip(folder_names(runs), runs, strict=True)}
     measured = [q for q in QUANTITIES if any(split_shown(one, q) for one in records.values())]
+    for q in measured:
+        for name in [name for name, one in records.items() if not split_shown(one, q)]:
+            notes.append(f"{name}: has no {q} measured, so it is not in {q}-overlay.")
     return {f"{q}-overlay": partial(draw_overlay, runs=records, quantity=q, saved=saved) for q in measured}
 
 
 def draw_run(figure: Figure, run: Run, records: Sequence[Record], quantity: Quantity, saved: Saved | None) -> None:
     """The curves of all splits in one axes, with the best epoch."""
     axes = figure.add_subplot()
-    handles, labels, curves = [], [], []
-    for split, (color, dashes, marker) in SPLIT_LOOKS.items():
-        epochs, values = curve(records, quantity, split)
-        if len(epochs):
-            curves.append((epochs, values))
-            handles.append(_plot(axes, epochs, values, color, dashes, marker))
-            during = split == "train" and records[0][f"train_{quantity}"] is None
-            labels.append("train, during the epoch" if during else split)
-    _label(axes, quantity, [saved], curves)
-    if saved is not None and saved.is_best:
-        axes.axvline(saved.epoch, color=style.QUIET, linewidth=1.5, zorder=1.5)
-        handles.append(
-            Line2D([], [], color=style.QUIET, linestyle="none", marker="|", markersize=18, markeredgewidth=1.5)
-        )
-        labels.append(f"best epoch: {saved.epoch}")
+    curves = {split: found for split in SPLIT_LOOKS if len((found := curve(records, quantity, split))[0])}
+    entries: list[style.Entry] = []
+    for split, (epochs, values) in curves.items():
+        during = split == "train" and records[0][f"train_{quantity}"] is None
+        line = _plot(axes, epochs, values, SPLIT_LOOKS[split])
+        entries.append((line, "train, during the epoch" if during else split))
+    _label(axes, quantity, [saved], list(curves.values()))
+    references: list[style.Entry] = []
     commonest = commonest_error(run) if quantity == "error" else None
     if commonest is not None:
-        handles.append(axes.axhline(100 * commonest, color=style.QUIET, linestyle=":", zorder=1.5))
-        labels.append("always the commonest class")
-    style.legend_above(axes, handles, labels, columns=4 if len("".join(labels)) < 46 else 3)
+        line = axes.axhline(100 * commonest, color=style.QUIET, linestyle=":", zorder=1.5)
+        references.append((line, "always the commonest class"))
+    if saved is not None and saved.is_best:
+        axes.axvline(saved.epoch, color=style.QUIET, linewidth=1.5, zorder=1.5)
+        upright = Line2D([], [], color=style.QUIET, linestyle="none", marker="|", markersize=18, markeredgewidth=1.5)
+        references.append((upright, f"best epoch: {saved.epoch}"))
+    style.legend_above(axes, [entries, references])
     figure.suptitle(style.titled(run.meta["name"], outcome(run, records, quantity)))
 
 
@@ -85,22 +87,24 @@ def draw_overlay(
     shown = {name: split for name, records in runs.items() if (split := split_shown(records, quantity))}
     beside = len(shown) > LEGEND_ABOVE
     if beside:
-        figure.set_size_inches(10.5, max(5, 1.3 + 0.32 * len(shown)))
+        figure.set_size_inches(10.5, max(5, 1.3 + 0.29 * len(shown)))
     axes = figure.add_subplot()
-    handles, labels, curves = [], [], []
-    for i, (name, split) in enumerate(shown.items()):
-        looks = (choices[i % len(choices)] for choices in (style.LINE_COLORS, style.DASHES, style.MARKERS))
-        curves.append(curve(runs[name], quantity, split))
-        handles.append(_plot(axes, *curves[-1], *looks))
-        _, value = final(runs[name], quantity, split) or (0, np.nan)
-        split_said = "" if split == "test" else f" ({split})"
-        # The figure first: a column of them reads as a table, and Matplotlib would hide a label that begins with _.
-        labels.append(f"{style.number(quantity, value)}  {style.shortened(name)}{split_said}")
+    curves = [curve(runs[name], quantity, split) for name, split in shown.items()]
+    lines = [_plot(axes, *found, style.line_look(i), stagger=i) for i, found in enumerate(curves)]
     _label(axes, quantity, saved, curves)
+    last = [final(runs[name], quantity, split) or (0, np.nan) for name, split in shown.items()]
+    figures = [style.number(quantity, value) for _, value in last]
+    width = max(map(len, figures))
+    # The figure first: a column of them reads as a table, and Matplotlib would hide a label that begins with _.
+    labels = [
+        f"{text.rjust(width, style.DIGIT_SPACE)}  {style.shortened(name)}{'' if split == 'test' else f' ({split})'}"
+        for text, (name, split) in zip(figures, shown.items(), strict=True)
+    ]
+    entries = list(zip(lines, labels, strict=True))
     if beside:
-        style.legend_beside(axes, handles, labels, f"final {quantity}")
+        style.legend_beside(axes, entries, f"final {quantity}")
     else:
-        style.legend_above(axes, handles, labels, columns=1)
+        style.legend_above(axes, [[entry] for entry in entries])
     what = f"test {quantity}" if set(shown.values()) == {"test"} else quantity
     figure.suptitle(f"{what.capitalize()} of {len(shown)} run{'s' * (len(shown) > 1)}")
 
@@ -144,12 +148,29 @@ def commonest_error(run: Run) -> float | None:
     return float(found) if isinstance(found, float | int) else None
 
 
-def loss_label(saved: Iterable[Saved | None]) -> str:
+def loss_label(saved: Iterable[Saved | None], log: bool) -> str:
     """What the losses are, with their unit: "loss (MSE)", "loss (CrossEntropy, nats)"."""
-    kinds = sorted({_with_unit(one) for one in saved if one is not None})
-    if len(kinds) > 1:
-        return f"loss (not comparable: {' / '.join(kinds)})"
-    return f"loss ({kinds[0]})" if kinds else "loss"
+    known = [one for one in saved if one is not None]
+    kinds = {type(one.experiment.loss).__name__ for one in known}
+    units = {loss_unit(one.experiment) for one in known}
+    kind = "of different kinds" if len(kinds) > 1 else "".join(kinds)
+    unit = "in different units" if len(units) > 1 else "".join(units)
+    # A unit with the name of a column takes a line of its own.
+    details = ", ".join(filter(None, [kind, unit if unit == "nats" else "", "log scale" if log else ""]))
+    return ("loss" + (f" ({details})" if details else "")) + ("" if unit in ("", "nats") else f"\n{unit}")
+
+
+def loss_unit(experiment: Experiment) -> str:
+    """The unit of a loss, where it has one: coded classes have none, and Huber's is not the same everywhere."""
+    kind, description = type(experiment.loss).__name__, experiment.description
+    if kind in ("CrossEntropy", "BinaryCrossEntropy"):
+        return "nats"
+    if description.classes is not None or kind not in ("MSE", "L1"):
+        return ""
+    if description.target is None:
+        return "in original units" + ", squared" * (kind == "MSE")
+    target = style.shortened(description.target, 24)
+    return f"in ({target})²" if kind == "MSE" else f"in {target}"
 
 
 def folder_names(runs: Sequence[Run]) -> list[str]:
@@ -163,19 +184,12 @@ def folder_names(runs: Sequence[Run]) -> list[str]:
     return names
 
 
-def _with_unit(saved: Saved) -> str:
-    loss, description = type(saved.experiment.loss).__name__, saved.experiment.description
-    if loss in ("CrossEntropy", "BinaryCrossEntropy"):
-        return f"{loss}, nats"
-    if description.classes is not None or loss not in ("MSE", "L1"):
-        return loss  # coded classes have no unit
-    unit = style.shortened(description.target or "target", 24)
-    return f"{loss}, unit of {unit}{', squared' * (loss == 'MSE')}"
-
-
-def _plot(axes: Axes, epochs: Array, values: Array, color: str, dashes: str, marker: str) -> Line2D:
+def _plot(axes: Axes, epochs: Array, values: Array, look: style.Look, stagger: int = 0) -> Line2D:
+    """One curve, with a marker at each epoch or, where they are many, at some and the last."""
+    color, dashes, marker = look
     every = 1 if len(epochs) <= 2 * MARKED else len(epochs) // MARKED
-    return axes.plot(epochs, values, color=color, linestyle=dashes, marker=marker, markevery=every, clip_on=False)[0]
+    marked = sorted({*range(stagger % every, len(epochs), every), len(epochs) - 1})
+    return axes.plot(epochs, values, color=color, linestyle=dashes, marker=marker, markevery=marked)[0]
 
 
 def _label(axes: Axes, quantity: Quantity, saved: Iterable[Saved | None], curves: list[tuple[Array, Array]]) -> None:
@@ -184,10 +198,10 @@ def _label(axes: Axes, quantity: Quantity, saved: Iterable[Saved | None], curves
     values = np.concatenate([values[np.isfinite(values)] for _, values in curves])
     if quantity == "error":
         axes.set_ylabel("wrong classifications (%)")
-        axes.set_ylim(0, max(1.0, 1.06 * values.max()))
+        top = max(1.0, values.max())
+        axes.set_ylim(-0.015 * top, 1.06 * top)  # a hair below 0, so that a curve at 0 is seen
         return
-    label = loss_label(saved)
-    if values.min() > 0 and values.max() > LOG_SPAN * values.min():
+    log = bool(values.min() > 0 and values.max() > LOG_SPAN * values.min())
+    if log:
         style.log_axis(axes, values.max() / values.min())
-        label += ", log scale"
-    axes.set_ylabel(label)
+    axes.set_ylabel(loss_label(saved, log))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import prod
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -47,46 +46,49 @@ def of_one_run(name: str, saved: Saved) -> dict[str, Callable[[Figure], None]]:
 def draw_data(figure: Figure, name: str, experiment: Experiment) -> None:
     """The training and the test points side by side, by class or by value."""
     data = experiment.dataset
-    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
-    for axes, split, title in ((left, data.train, "training"), (right, data.test, "test")):
-        axes.set_title(f"{len(split)} {title} points")
+    left, right, bottom, top = limits(experiment)
+    if same_units(experiment):
+        # As high as the two panels are at half the width.
+        figure.set_size_inches(8, float(np.clip(1.8 + 3.3 * (top - bottom) / (right - left), 3.6, 6)))
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, split, title in zip(panels, (data.train, data.test), ("training", "test"), strict=True):
         _frame(axes, experiment)
-    right.set_ylabel("")
-    if data.train.labels is not None:
-        names = class_names(data)
-        handles = _points_by_class(left, points(data.train, data.description), data.train.labels, names)
-        if data.test.labels is not None:
-            _points_by_class(right, points(data.test, data.description), data.test.labels, names)
-        handles, names = _listed(handles, names)
-        columns = max(1, min(8, 52 // (4 + max(map(len, names)))))
-        figure.legend(handles, names, loc="outside lower center", ncols=columns, title=_legend_title(data.description))
+        axes.set_title(f"{len(split)} {title} points")
+    panels[1].set_ylabel("")
+    if data.train.labels is None:
+        _points_by_value(figure, panels, data)
     else:
-        _points_by_value(figure, (left, right), data)
+        names = class_names(data.description)
+        for axes, split in zip(panels, (data.train, data.test), strict=True):
+            _points_by_class(axes, split, data.description, len(names))
+        entries = _listed([(_class_entry(k), text) for k, text in enumerate(names)])
+        style.legend_below(figure, entries, style.shortened(data.description.target or ""))
     figure.suptitle(style.titled(name, "the data"))
+    style.settle(figure)
 
 
 def draw_boundary(figure: Figure, name: str, saved: Saved) -> None:
     """The class that the net gives each place, and the test points, the wrong ones with a ring."""
-    experiment = saved.experiment
-    data = experiment.dataset
-    assert data.test.labels is not None
+    experiment, test = saved.experiment, saved.experiment.dataset.test
+    description = experiment.dataset.description
     axes = figure.add_subplot()
     _frame(axes, experiment)
     axes.grid(visible=False)
     regions, extent = decision_regions(experiment)
-    names = class_names(data, int(regions.max()) + 1)
+    names = class_names(description, int(regions.max()) + 1)
     _paint(axes, regions, extent, len(names))
-    x, wrong = points(data.test, data.description), mistakes(experiment, data.test)
-    handles = _points_by_class(axes, x, data.test.labels, names)
-    handles, names = _listed(handles, names)
-    ring = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": style.BLACK, "linestyle": "none"}
-    size = 1.9 * point_size(len(x))
-    handles += axes.plot(*x[wrong].T, **ring, markersize=max(size, 8), markeredgewidth=1.2, zorder=4)
-    count, samples = int(wrong.sum()), len(wrong)
-    labels = [*names, f"wrong: {count} of {samples}"]
-    style.legend_beside(axes, handles, labels, _legend_title(data.description, "test points: "))
-    epoch = f"best epoch, {saved.epoch}" if saved.is_best else f"last epoch, {saved.epoch}"
-    figure.suptitle(style.titled(name, f"test error {style.number('error', 100 * count / samples)} ({epoch})"))
+    _points_by_class(axes, test, description, len(names))
+    wrong = mistakes(experiment, test)
+    x = points(test, description)[wrong]
+    (rings,) = axes.plot(x[:, 0], x[:, 1], "o", color=style.BLACK, markerfacecolor="none", zorder=4)
+    rings.set_markersize(max(7, 1.7 * point_size(len(test))))
+    count = int(wrong.sum())
+    entries = _listed([(_class_entry(k), text) for k, text in enumerate(names)])
+    target = "" if description.target is None else f" by {style.shortened(description.target, 14)}"
+    style.legend_beside(axes, [*entries, (rings, f"wrong: {count} of {len(test)}")], f"test points{target}", handle=1)
+    error = style.number("error", 100 * count / len(test))
+    which = "best" if saved.is_best else "last"
+    figure.suptitle(style.titled(name, f"test error {error} at epoch {saved.epoch} ({which})"))
 
 
 def points(split: Split, description: Description) -> Array:
@@ -105,6 +107,11 @@ def limits(experiment: Experiment) -> tuple[float, float, float, float]:
     return float(left), float(right), float(bottom), float(top)
 
 
+def same_units(experiment: Experiment) -> bool:
+    """Whether both axes have one unit: a generator's coordinates do, two columns of a table need not."""
+    return issubclass(experiment.config.dataset.cls, Plane)
+
+
 def decision_regions(experiment: Experiment) -> tuple[Array, tuple[float, float, float, float]]:
     """Class indices (GRID, GRID) over the plane, first row at the bottom, and (left, right, bottom, top)."""
     left, right, bottom, top = extent = limits(experiment)
@@ -120,10 +127,12 @@ def mistakes(experiment: Experiment, split: Split) -> Array:
     return np.asarray(classify(experiment, outputs(experiment, split.x)) != split.labels)
 
 
-def class_names(data: Data, count: int = 0) -> list[str]:
+def class_names(description: Description, count: int = 0) -> list[str]:
     """The names of the classes, short; of at least `count`, as a net may have more outputs than there are classes."""
-    names = data.description.classes or []
-    return [style.shortened(name, 20) for name in [*names, *map(str, range(len(names), count))]]
+    names = description.classes or []
+    names = [*names, *map(str, range(len(names), count))]
+    # A number alone says nothing; under the name of a column it does.
+    return [style.shortened(text, 20) if description.target else f"class {text}" for text in names]
 
 
 def point_size(count: int) -> float:
@@ -132,47 +141,53 @@ def point_size(count: int) -> float:
 
 
 def _frame(axes: Axes, experiment: Experiment) -> None:
-    """Labels, limits and aspect: a generator's two coordinates have the same unit, two columns of a table need not."""
+    """Labels, limits and aspect."""
     columns = experiment.description.columns or ["x1", "x2"]
     axes.set_xlabel(style.shortened(columns[0]))
     axes.set_ylabel(style.shortened(columns[1]))
     left, right, bottom, top = limits(experiment)
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
-    axes.locator_params(nbins=5)
-    if issubclass(experiment.config.dataset.cls, Plane):
+    axes.locator_params(nbins=5, steps=[1, 2, 5, 10])
+    if same_units(experiment):
         axes.set_aspect("equal")
 
 
-def _points_by_class(axes: Axes, x: Array, labels: Array, names: list[str]) -> list[Line2D]:
-    """The points of each class with its colour and its marker; one handle for each class, of a size to be seen."""
-    look: dict[str, Any] = {"linestyle": "none", "markeredgecolor": "white"}
-    handles = []
-    for k in range(len(names)):
-        look["color"] = style.CLASS_COLORS[k % len(style.CLASS_COLORS)]
-        look["marker"] = style.MARKERS[k % len(style.MARKERS)]
-        own = x[labels == k]
-        size = point_size(len(x))
-        axes.plot(*own.T, **look, markersize=size, markeredgewidth=0.06 * size, rasterized=len(own) > LARGE, zorder=3)
-        handles.append(Line2D([], [], **look, markersize=10, markeredgewidth=0.5))
-    return handles
+def _class_look(k: int) -> tuple[str, str]:
+    """Colour and marker of class k."""
+    return style.CLASS_COLORS[k % len(style.CLASS_COLORS)], style.MARKERS[k % len(style.MARKERS)]
 
 
-def _points_by_value(figure: Figure, panels: tuple[Axes, Axes], data: Data) -> None:
+def _class_entry(k: int) -> Line2D:
+    return style.entry_of_points(*_class_look(k))
+
+
+def _points_by_class(axes: Axes, split: Split, description: Description, count: int) -> None:
+    """The points of each class with its colour and its marker."""
+    x, size = points(split, description), point_size(len(split))
+    for k in range(count):
+        color, marker = _class_look(k)
+        (drawn,) = axes.plot(*x[split.labels == k].T, linestyle="none", color=color, marker=marker, markersize=size)
+        drawn.set(markeredgecolor="white", markeredgewidth=0.06 * size, zorder=3, rasterized=len(x) > LARGE)
+
+
+def _points_by_value(figure: Figure, panels: Array, data: Data) -> None:
     """The points with a colour for the number that is to be predicted; in one colour where it is several."""
-    description, splits = data.description, (data.train, data.test)
-    if description.target_shape is None or prod(description.target_shape) != 1:
-        for axes, split in zip(panels, splits, strict=True):
-            axes.plot(*points(split, description).T, "o", color=style.BLUE, markersize=point_size(len(split)))
-        return
-    scaling = description.target_scaling
-    raw = [split.targets for split in splits if split.targets is not None]
-    values = [(v if scaling is None else scaling.undo(v)).ravel() for v in raw]
-    low, high = min(v.min() for v in values), max(v.max() for v in values)
-    for axes, split, value in zip(panels, splits, values, strict=True):
-        x, size = points(split, description), point_size(len(split)) ** 2
-        drawn = axes.scatter(*x.T, c=value, s=size, vmin=low, vmax=high, zorder=3, rasterized=len(x) > LARGE)
-    figure.colorbar(drawn, ax=panels, label=style.shortened(description.target or "target"))
+    description = data.description
+    single = description.target_shape is not None and prod(description.target_shape) == 1
+    drawn = []
+    for axes, split in zip(panels, (data.train, data.test), strict=True):
+        x = points(split, description)
+        drawn.append(axes.scatter(x[:, 0], x[:, 1], s=point_size(len(x)) ** 2, zorder=3, rasterized=len(x) > LARGE))
+        drawn[-1].set(edgecolor="0.4", linewidth=0.4)
+        if single and split.targets is not None:
+            scaling = description.target_scaling
+            drawn[-1].set_array((split.targets if scaling is None else scaling.undo(split.targets)).ravel())
+    if single:
+        values = np.concatenate([np.asarray(one.get_array()) for one in drawn])
+        for one in drawn:
+            one.set_clim(values.min(), values.max())
+        figure.colorbar(drawn[0], ax=panels, label=style.shortened(description.target or "target"))
 
 
 def _paint(axes: Axes, regions: Array, extent: tuple[float, float, float, float], count: int) -> None:
@@ -187,13 +202,8 @@ def _paint(axes: Axes, regions: Array, extent: tuple[float, float, float, float]
         axes.contour(x, y, (regions == k).astype(float), levels=[0.5], colors=style.QUIET, linewidths=1)
 
 
-def _listed(handles: list[Line2D], names: list[str]) -> tuple[list[Line2D], list[str]]:
+def _listed(entries: list[style.Entry]) -> list[style.Entry]:
     """As many classes as a legend has room for, and how many more there are."""
-    if len(names) <= LISTED:
-        return handles, names
-    rest = Line2D([], [], linestyle="none")
-    return [*handles[: LISTED - 1], rest], [*names[: LISTED - 1], f"and {len(names) - LISTED + 1} more"]
-
-
-def _legend_title(description: Description, before: str = "") -> str:
-    return before + style.shortened(description.target or "class", 20)
+    if len(entries) <= LISTED:
+        return entries
+    return [*entries[: LISTED - 1], (Line2D([], [], linestyle="none"), f"and {len(entries) - LISTED + 1} more")]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from tinynet.core import Array
@@ -28,7 +30,7 @@ RULES: dict[str, Any] = {
     "axes.labelsize": 15,
     "legend.fontsize": 13,
     "legend.frameon": False,
-    "legend.handlelength": 2.6,
+    "legend.handlelength": 2.4,
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "0.88",
@@ -50,9 +52,16 @@ ORANGE, SKY, PINK, YELLOW = "#E69F00", "#56B4E9", "#CC79A7", "#F0E442"
 LINE_COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PINK, SKY, BLACK)
 CLASS_COLORS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PINK, YELLOW, "#666666", "#332288", "#882255")
 DASHES = ("-", "--", "-.", ":")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "p", "*", ">")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*")
+# A figure's width of nothing.
+DIGIT_SPACE = "\u2007"
 # What is not a curve or a class: the best epoch, a baseline, a border.
 QUIET = "0.35"
+
+# Of a curve: colour, dashes, marker.
+Look = tuple[str, str, str]
+# A line of a legend: what it shows, and its words.
+Entry = tuple[Line2D, str]
 
 # No date in a file, or no two would be alike.
 METADATA: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -73,12 +82,24 @@ def new_figure(show: bool) -> Figure:
     return pyplot.figure()
 
 
+def settle(figure: Figure) -> None:
+    """Lay out axes of equal aspect: Matplotlib reads the room for titles off their shape of the time before."""
+    with _any_letters():
+        figure.draw_without_rendering()
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write the file of a picture."""
-    with warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes; that is no reason to stop.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with _any_letters():
         figure.savefig(path, metadata=METADATA[path.suffix.removeprefix(".")])
+
+
+@contextmanager
+def _any_letters() -> Iterator[None]:
+    """A name in a script that the font lacks is drawn as boxes; that is no reason to stop, or to warn."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
 
 
 def show_all(figures: list[Figure]) -> list[str]:
@@ -94,16 +115,27 @@ def show_all(figures: list[Figure]) -> list[str]:
     return ["There is no screen to show the pictures on; they are in their files."] if hindered else []
 
 
+def line_look(i: int) -> Look:
+    """The look of the i-th curve of many."""
+    return LINE_COLORS[i % len(LINE_COLORS)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)]
+
+
 def lightened(color: str, share: float = 0.38) -> Array:
     """A colour (3,) mixed with white, of which 1 - share."""
     return 1 - share * (1 - np.array(to_rgb(color)))
 
 
-def legend_above(axes: Axes, handles: list[Any], labels: list[str], columns: int) -> Legend:
-    """A legend between title and axes, where it covers no curve."""
+def legend_above(axes: Axes, rows: list[list[Entry]]) -> Legend:
+    """A legend between title and axes, where it covers no curve; its rows become one if that is not too long."""
+    joined = [entry for row in rows for entry in row]
+    if len(rows) > 1 and sum(len(label) + 8 for _, label in joined) <= 72:
+        rows = [joined]
+    columns = max(map(len, rows))
+    blank: Entry = (Line2D([], [], linestyle="none"), "")
+    filled = [row + [blank] * (columns - len(row)) for row in rows]
+    entries = [row[i] for i in range(columns) for row in filled]  # Matplotlib goes column by column
     return axes.legend(
-        handles,
-        labels,
+        *zip(*entries, strict=True),
         loc="lower left",
         bbox_to_anchor=(0, 1.01),
         ncols=columns,
@@ -113,18 +145,36 @@ def legend_above(axes: Axes, handles: list[Any], labels: list[str], columns: int
     )
 
 
-def legend_beside(axes: Axes, handles: list[Any], labels: list[str], title: str) -> Legend:
-    """A legend to the right of the axes."""
+def legend_beside(axes: Axes, entries: list[Entry], title: str, handle: float = 2.4) -> Legend:
+    """A legend to the right of the axes, with handles of this length."""
     return axes.legend(
-        handles,
-        labels,
+        *zip(*entries, strict=True),
         loc="upper left",
         bbox_to_anchor=(1.02, 1),
         borderaxespad=0,
         title=title,
         alignment="left",
         handletextpad=0.6,
+        handlelength=handle,
     )
+
+
+def legend_below(figure: Figure, entries: list[Entry], title: str) -> Legend:
+    """A legend of points, in rows below all axes."""
+    longest = max(len(label) for _, label in entries)
+    return figure.legend(
+        *zip(*entries, strict=True),
+        loc="outside lower center",
+        ncols=max(1, min(len(entries), 72 // (5 + longest))),
+        title=title,
+        handlelength=1,
+        columnspacing=1.4,
+    )
+
+
+def entry_of_points(color: str, marker: str) -> Line2D:
+    """What a legend shows for points, large enough to be seen."""
+    return Line2D([], [], linestyle="none", color=color, marker=marker, markersize=10, markeredgecolor="white")
 
 
 def epoch_axis(axes: Axes, last: int) -> None:
@@ -132,7 +182,7 @@ def epoch_axis(axes: Axes, last: int) -> None:
     axes.set_xlabel("epoch")
     margin = 0.02 * max(last, 1)
     axes.set_xlim(-margin, max(last, 1) + margin)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
 
 
 def log_axis(axes: Axes, span: float) -> None:
