@@ -10,6 +10,7 @@ from tinynet.core import Array
 from tinynet.datasets.base import SPLITS, Data, Description, Split
 from tinynet.datasets.targets import Coding, encode, width
 from tinynet.errors import ConfigError, OptionError
+from tinynet.layers.linear import Linear
 from tinynet.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from tinynet.net import LayerError, Net
 from tinynet.optimizers import Optimizer
@@ -151,7 +152,11 @@ def _problems(
         what = f"the targets ({coding or chosen or 'the numbers to predict'}) have"
         if coding is not None and coding not in ("sign", "binary"):
             what = f"the dataset has {classes} classes, so it must be at least"
-        hint = f" Make this Linear {wanted[0]} wide." if len(wanted) == 1 and last_name == "Linear" else ""
+        # Activations keep the width, so it is the last Linear's.
+        linear = any(isinstance(layer, Linear) and layer.out_features == net.output_shape[-1] for layer in net.layers)
+        hint = (
+            f" Make the last Linear {wanted[0]} wide." if len(wanted) == len(net.output_shape) == 1 and linear else ""
+        )
         report(("layers", last, last_name), f"gives an output of {net.output_shape}, but {what} {wanted}.{hint}")
     stopping, training = config.training.early_stopping, config.training
     if stopping is not None:

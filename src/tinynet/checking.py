@@ -17,6 +17,7 @@ from tinynet.grammar import KEYS, SECTIONS, Head, Training, model
 from tinynet.messages import a, dotted, example, plain, several, unknown, unknown_component
 from tinynet.overrides import OverrideError, parse, put
 from tinynet.registry import Component
+from tinynet.yaml_reader import FAULTY
 
 Keys = yaml_reader.Path
 
@@ -140,6 +141,8 @@ class Checker:
     def expand_section(self, key: str, value: Any) -> Any:
         if not SECTIONS[key].is_list:
             return self.expand_component(SECTIONS[key].kind, value, (key,))
+        if value is FAULTY:
+            return []
         if not isinstance(value, list):
             if SECTIONS[key].required:
                 self.report((key,), "must be a list: each on a line of its own that begins with '- '")
@@ -154,6 +157,8 @@ class Checker:
         known = registry.classes(kind)
         if isinstance(value, str):
             value = {value: None}
+        if value is FAULTY:
+            return None
         if not isinstance(value, dict) or not value:
             self.report(keys, f"must be the name of {a(kind)}, as in `{example(kind)}`, not {value!r}")
             return None
@@ -175,7 +180,7 @@ class Checker:
         return {name: {first.name: bare}}
 
     def mapping(self, value: Any, keys: Keys, what: str, inside: str = "epochs: 10") -> dict[str, Any]:
-        if value is not None and not isinstance(value, dict):
+        if value is not None and value is not FAULTY and not isinstance(value, dict):
             self.report(keys, f"must hold options, as in `{what}: {{{inside}}}`, not {value!r}")
         return dict(value) if isinstance(value, dict) else {}
 
@@ -236,6 +241,8 @@ class Checker:
             else:
                 annotation = typing.get_type_hints(owner, include_extras=True)[str(loc[-1])]
                 found = _value_at(given, loc)
+                if found is FAULTY:
+                    continue
                 if any(_is_model(part) for part in typing.get_args(annotation)):
                     self.mapping(found, at, str(loc[-1]), "patience: 10")
                 else:

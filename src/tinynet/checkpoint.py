@@ -13,6 +13,7 @@ import numpy as np
 import tinynet
 from tinynet.core import Array, Parameter
 from tinynet.errors import CheckpointError, TinynetError
+from tinynet.files import replacing
 from tinynet.learner import Learner
 from tinynet.npz import read_npz
 
@@ -45,15 +46,8 @@ class Checkpoint:
     def save(self, path: Path) -> None:
         """Write the file so that at any moment either the old or the new one is there, whole."""
         text = json.dumps(self.metadata, default=lambda value: value.to_json())
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, metadata=np.array(text), **dict[str, Any](self.arrays))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path, sync=True) as file:
+            np.savez(file, allow_pickle=False, metadata=np.array(text), **dict[str, Any](self.arrays))
 
 
 def capture(learner: Learner) -> Checkpoint:

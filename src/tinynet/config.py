@@ -72,7 +72,7 @@ def load(path: str | os.PathLike[str], *overrides: str) -> Config:
 def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a config file; raises UsageError if it cannot be read."""
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        return Path(path).read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file. `tinynet init disk` writes a config to start from.") from None
     except IsADirectoryError:

@@ -103,8 +103,8 @@ def json_schema() -> dict[str, Any]:
     for name, section in SECTIONS.items():
         one = {"$ref": f"#/$defs/{section.kind}"}
         definitions[section.kind] = _component_schema(section.kind, definitions)
-        many = {"type": "array", "items": one, "minItems": 1}
-        shape = one if not section.is_list else many if section.required else {"anyOf": [one, many]}
+        many = {"type": "array", "items": one, "minItems": int(section.required)}
+        shape = one if not section.is_list else many if section.required else {"anyOf": [one, many, {"type": "null"}]}
         properties[name] = {**shape, "description": section.description}
     properties["training"] = _inlined(Training, definitions)
     return {

@@ -189,6 +189,9 @@ class Learner:
             if not self.options.evaluate_train:
                 record.train_loss = progress.loss_sum / progress.samples
                 record.train_error = progress.errors / progress.samples if self.count_errors else None
+        for name in ("train_loss", "validation_loss", "test_loss"):
+            if record[name] is not None and not isfinite(record[name]):
+                raise self._diverged(progress.epoch, f"{name} became {record[name]}")
         self._notice_best(record)
         self._notice_stopping(record)
         progress.records.append(record)
@@ -201,7 +204,7 @@ class Learner:
         if loss is None and self.options.evaluate_train:
             loss = record.train_loss
         progress = self.progress
-        if loss is not None and isfinite(loss) and (progress.best_loss is None or loss < progress.best_loss):
+        if loss is not None and (progress.best_loss is None or loss < progress.best_loss):
             progress.best_epoch, progress.best_loss = progress.epoch, loss
             self.best_parameters = self.parts.net.vector.all_tensors.copy()
 

@@ -7,11 +7,11 @@ import difflib
 import importlib
 import inspect
 import re
+import sys
 import types
 import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import isfinite
 from numbers import Integral, Real
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -224,8 +224,10 @@ def _fits(value: Any, annotation: Any) -> bool:
         return True
     if annotation in (int, float):
         # A bool is an int to Python, but `out_features: true` is a mistake.
-        number = Integral if annotation is int else Real
-        return isinstance(value, number) and not isinstance(value, bool) and isfinite(value)
+        fits = isinstance(value, Integral if annotation is int else Real) and not isinstance(value, bool)
+        # NumPy's whole numbers have 64 bits; NaN and infinity are no numbers here.
+        most = 2**63 - 1 if annotation is int else sys.float_info.max
+        return fits and bool(-most <= value <= most)
     return isinstance(value, origin or annotation)
 
 

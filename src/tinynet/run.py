@@ -5,26 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import os
-import platform
-import subprocess
-import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import numpy as np
-import yaml
-
-import tinynet
 from tinynet import checkpoint as checkpoints
-from tinynet.checkpoint import Checkpoint, capture
+from tinynet import yaml_reader
+from tinynet.checkpoint import Checkpoint, capture, restore_parameters
+from tinynet.config import from_json
 from tinynet.core import Array
 from tinynet.errors import CheckpointError, DivergedError, UsageError
 from tinynet.evaluation import evaluate
 from tinynet.experiment import Experiment, restore
+from tinynet.files import write_text
 from tinynet.learner import COLUMNS, Learner, Record
+from tinynet.provenance import blas, git_commit, now, versions
 
 WATCH_SECONDS = 0.1
 
@@ -58,27 +54,19 @@ class Run:
         run = cls(_new_folder(runs, config.name))
         (run.folder / "checkpoints").mkdir()
         (run.folder / "plots").mkdir()
-        (run.folder / "config.yaml").write_text(config.source.text, encoding="utf-8")
-        resolved = yaml.safe_dump(
-            config.to_json(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
-        )
-        (run.folder / "resolved.yaml").write_text(resolved, encoding="utf-8")
+        write_text(run.folder / "config.yaml", config.source.text)
+        write_text(run.folder / "resolved.yaml", yaml_reader.dump(config.to_json()))
         run.meta = {
             "name": config.name,
             "status": "running",
-            "started": _now(),
+            "started": now(),
             "finished": None,
             "command": command,
             "seeds": [config.seed],
             "data_sha256": experiment.dataset.sha256(),
-            "git_commit": _git_commit(),
-            "versions": {
-                "tinynet": tinynet.__version__,
-                "python": platform.python_version(),
-                "numpy": np.__version__,
-                "platform": platform.platform(),
-            },
-            "blas": _blas(),
+            "git_commit": git_commit(),
+            "versions": versions(),
+            "blas": blas(),
         }
         run.write_meta()
         return run
@@ -108,7 +96,7 @@ class Run:
     def write_meta(self, **changes: Any) -> None:
         """Write meta.json with these changes."""
         self.meta |= changes
-        _replace(self.folder / "meta.json", json.dumps(self.meta, indent=2) + "\n")
+        write_text(self.folder / "meta.json", json.dumps(self.meta, indent=2) + "\n")
 
     def train(self, learner: Learner, watch: Callable[[Record | None], None]) -> str:
         """Train to the end, or until `stop` is set, keeping the folder up to date.
@@ -127,7 +115,7 @@ class Run:
         Raises
         ------
         DivergedError
-            If the numbers become NaN or infinite; last.npz then holds the last epoch before.
+            If the numbers become NaN or infinite; net and last.npz then hold the last epoch before.
         """
         self.write_metrics(learner.progress.records)
         good = capture(learner)
@@ -136,27 +124,28 @@ class Run:
         try:
             with (self.folder / "metrics.csv").open("a", newline="", encoding="utf-8") as file:
                 for record in learner.steps():
-                    now = monotonic()
+                    moment = monotonic()
                     if record is not None:
                         csv.writer(file).writerow(_row(record))
                         file.flush()
                         good = capture(learner)
-                    if record is not None or now - watched >= WATCH_SECONDS:
+                    if record is not None or moment - watched >= WATCH_SECONDS:
                         watch(record)
-                        watched = now
+                        watched = moment
                     if self.stop:
                         break
-                    if now - saved >= learner.options.checkpoint_seconds:
+                    if moment - saved >= learner.options.checkpoint_seconds:
                         self.save(capture(learner))
                         saved = monotonic()
             good = capture(learner)
             status = "finished" if learner.finished else "interrupted"
         except DivergedError:
             status = "diverged"
+            restore_parameters(good, learner.parts.net.parameters, str(self.last_path))
             raise
         finally:
             self.save(good)
-            self.write_meta(status=status, finished=_now())
+            self.write_meta(status=status, finished=now())
         return status
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -168,7 +157,7 @@ class Run:
     def write_metrics(self, records: list[Record]) -> None:
         """Write metrics.csv anew: its heading, and a row for each record."""
         rows = [",".join(COLUMNS), *(",".join(map(str, _row(record))) for record in records)]
-        _replace(self.folder / "metrics.csv", "\n".join(rows) + "\n")
+        write_text(self.folder / "metrics.csv", "\n".join(rows) + "\n")
 
     def records(self) -> list[Record]:
         """The rows of metrics.csv.
@@ -202,7 +191,7 @@ class Run:
             "mean": {name: value for name, value in last.items() if name not in ("epoch", "seconds")},
             "standard_deviation": None,
         }
-        _replace(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+        write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
         return summary
 
 
@@ -253,7 +242,7 @@ def resume(path: str | os.PathLike[str], overrides: list[str]) -> tuple[Run, Exp
     found, file = checkpoints.read(run.last_path), str(run.last_path)
     config = None
     if overrides:
-        config = tinynet.config.from_json(found.metadata["config"], file, overrides)
+        config = from_json(found.metadata["config"], file, overrides)
         if config.training.epochs < found.epoch:
             raise UsageError(f"training.epochs={config.training.epochs}: the run has done {found.epoch} already")
     return run, restore(found, file, config)
@@ -308,37 +297,3 @@ def _cell(name: str, text: str) -> Any:
     if name in ("round", "epoch"):
         return int(text)
     return float(text) if text else None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a text so that at any moment either the old or the new file is there, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _git_commit() -> str | None:
-    """The commit of the working folder's repository, or None outside of one."""
-    try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-def _blas() -> dict[str, Any]:
-    found: Any = np.show_config(mode="dicts")
-    blas = found.get("Build Dependencies", {}).get("blas", {})
-    return {"name": blas.get("name"), "version": blas.get("version"), "threads": os.environ.get("OPENBLAS_NUM_THREADS")}
-
-
-def command_line() -> list[str]:
-    """The command that made this process, for meta.json."""
-    return ["tinynet", *sys.argv[1:]]

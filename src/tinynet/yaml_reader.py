@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 Path = tuple[str | int, ...]
+FAULTY = object()  # in place of a value whose fault is among the problems
 LARGEST = 100_000  # values in a document: aliases can multiply a few lines into billions
 
 
@@ -37,15 +38,27 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (the base class's own declaration)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that YAML 1.1 or 1.2 would read as something else."""
+
+
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {
-    "null": (r"~|null|Null|NULL|", None),
-    "bool": (r"true|True|TRUE|false|False|FALSE", None),
-    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", None),
-    "float": (r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", None),
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
+    "float": r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
 }
-for _name, (_pattern, _first) in _SCALARS.items():
-    _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)
+for _name, _pattern in _SCALARS.items():
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), None)
+
+
+def dump(value: Any) -> str:
+    """Plain values as YAML, which `read` takes back."""
+    return str(
+        yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    )
 
 
 def read(text: str) -> Document:
@@ -114,8 +127,10 @@ class _Reader:
         return found
 
     def scalar(self, node: yaml.ScalarNode) -> Any:
-        text = str(node.value)
-        match node.tag.removeprefix(_TAG):
+        text, kind = str(node.value), node.tag.removeprefix(_TAG)
+        if kind in _SCALARS and not re.fullmatch(_SCALARS[kind], text):
+            return self.fault(node, f"'{text}' is no {kind}")
+        match kind:
             case "null":
                 return None
             case "bool":
@@ -131,8 +146,9 @@ class _Reader:
                 return text
         return self.fault(node, f"the tag {node.tag} is not used here. Remove it.")
 
-    def fault(self, node: yaml.Node, message: str) -> None:
+    def fault(self, node: yaml.Node, message: str) -> Any:
         self.document.problems.append((*_place(node), message))
+        return FAULTY
 
 
 def _place(node: yaml.Node) -> tuple[int, int]:

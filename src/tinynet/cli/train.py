@@ -40,7 +40,8 @@ def command(
     as_json: bool,
 ) -> int:
     """Train the network of a CONFIG file; everything is kept in a new folder under runs/."""
-    from tinynet.run import Run, command_line
+    from tinynet.provenance import command_line
+    from tinynet.run import Run
 
     changes = list(overrides)
     changes += [f"name={json.dumps(name)}"] if name is not None else []
@@ -92,8 +93,10 @@ def _train(run: Run, experiment: Experiment, quiet: bool, as_json: bool) -> int:
         with Progress(learner, quiet) as progress:
             status = run.train(learner, progress.show)
     except DivergedError:
-        if as_json:
-            click.echo(json.dumps({"run": str(run.folder), **run.summarise(experiment, learner, "diverged")}))
+        if learner.progress.records:
+            summary = run.summarise(experiment, learner, "diverged")
+            if as_json:
+                click.echo(json.dumps({"run": str(run.folder), **summary}))
         click.echo(f"The last good checkpoint is {run.last_path}", err=True)
         raise
     finally:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 import numpy as np
 
 from tinynet.core import Array, Clock, Parameter, Shape, Stream
+from tinynet.errors import ShapeError
 from tinynet.registry import Component
+
+LARGEST = 2**30  # numbers in one parameter: 4 GB in float32
 
 
 @dataclass(eq=False, kw_only=True)
@@ -87,6 +91,10 @@ class Layer(Component, abstract=True):
         initialisation
             A function of the shape that gives the initial values, or the values, or one number for all.
         """
+        if prod(shape) > LARGEST:
+            raise ShapeError(
+                f"its {name} of shape {shape} would hold {prod(shape):,} numbers; the most is {LARGEST:,}."
+            )
         values = initialisation(shape) if callable(initialisation) else initialisation
         tensor = np.array(np.broadcast_to(values, shape), dtype=float)
         parameter = Parameter(f"{self.name}.{name}", tensor, self.trainable)

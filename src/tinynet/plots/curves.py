@@ -133,7 +133,7 @@ def outcome(run: Run, records: Sequence[Record], quantity: Quantity) -> str:
     """A run's last figure in words: "test error 4.3 % after 50 epochs"."""
     split = split_shown(records, quantity) or "test"
     epoch, value = final(records, quantity, split) or (0, np.nan)
-    when = "untrained" if epoch == 0 else f"after {epoch} epoch{'s' * (epoch > 1)}"
+    when = "before training" if epoch == 0 else f"after {epoch} epoch{'s' * (epoch > 1)}"
     ends = {"interrupted": " (interrupted)", "diverged": " (diverged)", "running": " so far"}
     return f"{split} {quantity} {style.number(quantity, value)} {when}{ends.get(run.meta.get('status', ''), '')}"
 

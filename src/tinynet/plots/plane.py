@@ -21,7 +21,7 @@ from tinynet.plots.saved import Saved
 
 GRID = 400  # places along each axis of the decision regions
 MARGIN = 0.05  # of the data's extent, around it
-LISTED = 16  # classes in a legend
+LISTED = 14  # classes in a legend
 LARGE = 5000  # points, beyond which an SVG or PDF holds them as pixels
 
 
@@ -81,8 +81,8 @@ def draw_boundary(figure: Figure, name: str, saved: Saved) -> None:
     wrong = mistakes(experiment, test)
     x = points(test, description)[wrong]
     (rings,) = axes.plot(x[:, 0], x[:, 1], "o", color=style.BLACK, markerfacecolor="none", zorder=4)
-    rings.set_markersize(max(7, 1.7 * point_size(len(test))))
     count = int(wrong.sum())
+    rings.set(markersize=max(7, 1.7 * point_size(len(test))), markeredgewidth=1.3 if count < 150 else 0.7)
     entries = _listed([(_class_entry(k), text) for k, text in enumerate(names)])
     target = "" if description.target is None else f" by {style.shortened(description.target, 14)}"
     style.legend_beside(axes, [*entries, (rings, f"wrong: {count} of {len(test)}")], f"test points{target}", handle=1)

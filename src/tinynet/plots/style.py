@@ -66,6 +66,8 @@ Entry = tuple[Line2D, str]
 # No date in a file, or no two would be alike.
 METADATA: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 FORMATS = tuple(METADATA)
+# Matplotlib's backends that open no window; it takes agg where there is no screen.
+FILES_ONLY = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 
 
 def applied() -> AbstractContextManager[None]:
@@ -106,13 +108,12 @@ def show_all(figures: list[Figure]) -> list[str]:
     """Open figures made for showing, and wait until they are closed; returns what stood in the way."""
     from matplotlib import pyplot
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    windows = matplotlib.get_backend().lower() not in FILES_ONLY
+    if windows:
         pyplot.show()
     for figure in figures:
         pyplot.close(figure)
-    hindered = any("non-interactive" in str(warning.message) for warning in caught)
-    return ["There is no screen to show the pictures on; they are in their files."] if hindered else []
+    return [] if windows else ["There is no screen to show the pictures on; they are in their files."]
 
 
 def line_look(i: int) -> Look:

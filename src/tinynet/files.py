@@ -1,0 +1,38 @@
+"""Files that are there whole at any moment, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+
+@contextmanager
+def replacing(path: Path, sync: bool = False) -> Iterator[IO[Any]]:
+    """A binary file to write, which takes its place under `path` when all is written; until then the old one stands.
+
+    Parameters
+    ----------
+    path
+        The file to replace, or a new one.
+    sync
+        Whether to wait until it is on the disk, so that it outlives a power cut.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with replacing(path) as file:
+        file.write(text.encode())
