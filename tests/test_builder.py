@@ -1,5 +1,7 @@
 """The builder: what fits together, what does not and where that is said, and the targets that a loss is given."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -31,8 +33,7 @@ def files(tmp_path):
         (
             {LAST: "  - Linear: 1\n"},
             [],
-            "7:5: layers[2] Linear: gives an output of (1,), but the dataset has 2 classes, so it must be at least (2,). "
-            "Make this Linear 2 wide.",
+            "7:5: layers[2] Linear: gives an output of (1,), but the dataset has 2 classes, so it must be at least (2,).",
         ),
         (
             {LAST: "  - Linear: 2\n  - Softmax\n"},
@@ -73,30 +74,27 @@ def files(tmp_path):
         (
             {DISK: "Disk: {targets: sign}", LOSS: "loss: MSE", LAST: "  - Linear: 3\n"},
             [],
-            "7:5: layers[2] Linear: gives an output of (3,), but the targets (sign) have (2,). Make this Linear 2 wide.",
+            "7:5: layers[2] Linear: gives an output of (3,), but the targets (sign) have (2,).",
         ),
         (
             {DISK: "Disk: {targets: binary}", LOSS: "loss: MSE"},
             [],
-            "7:5: layers[2] Linear: gives an output of (2,), but the targets (binary) have (1,). "
-            "Make this Linear 1 wide.",
+            "7:5: layers[2] Linear: gives an output of (2,), but the targets (binary) have (1,).",
         ),
         (
             {DISK: "Disk: {targets: inputs}", LOSS: "loss: MSE", LAST: "  - Linear: 3\n"},
             [],
-            "7:5: layers[2] Linear: gives an output of (3,), but the targets (inputs) have (2,). "
-            "Make this Linear 2 wide.",
+            "7:5: layers[2] Linear: gives an output of (3,), but the targets (inputs) have (2,).",
         ),
         (
             {DISK: "NPZ: r.npz"},
             [],
-            "8:1: loss: CrossEntropy compares with class indices, but the dataset's targets are numbers. Write MSE.",
+            "8:1: loss: CrossEntropy compares with class indices, but the targets are numbers. Write MSE.",
         ),
         (
             {DISK: "NPZ: r.npz", LOSS: "loss: MSE", LAST: "  - Linear: 3\n"},
             [],
-            "7:5: layers[2] Linear: gives an output of (3,), but the targets (the numbers to predict) have (2,). "
-            "Make this Linear 2 wide.",
+            "7:5: layers[2] Linear: gives an output of (3,), but the targets (the numbers to predict) have (2,).",
         ),
         (
             {DISK: "NPZ: {path: r.npz, targets: one_hot}", LOSS: "loss: MSE"},
@@ -124,8 +122,7 @@ def files(tmp_path):
         (
             {},
             ["layers[2].Linear.out_features=1"],
-            "7:5: layers[2] Linear: gives an output of (1,), but the dataset has 2 classes, so it must be at least (2,). "
-            "Make this Linear 2 wide.",
+            "7:5: layers[2] Linear: gives an output of (1,), but the dataset has 2 classes, so it must be at least (2,).",
         ),
         (
             {"- ReLU": "- ReLU: {name: linear2}"},
@@ -142,7 +139,16 @@ def files(tmp_path):
 @pytest.mark.usefixtures("files")
 def test_what_does_not_fit_is_one_line_at_its_place(problems, changed, parts, overrides, message):
     place = "" if message.startswith("--set") else "c.yaml:"
-    assert problems(changed(parts), *overrides) == [place + message]
+    (found,) = problems(changed(parts), *overrides)
+    assert re.sub(r" Make .* Linear \d wide\.$", "", found) == place + message
+
+
+@pytest.mark.parametrize(("targets", "outputs", "wanted"), [("sign", 3, 2), ("binary", 2, 1), ("one_hot", 1, 2)])
+def test_a_wrong_width_is_answered_with_the_right_one(problems, changed, targets, outputs, wanted):
+    (found,) = problems(
+        changed({DISK: f"Disk: {{targets: {targets}}}", LOSS: "loss: MSE", LAST: f"  - Linear: {outputs}\n"})
+    )
+    assert re.search(rf" Make .* Linear {wanted} wide\.$", found)
 
 
 @pytest.mark.usefixtures("files")
