@@ -245,6 +245,7 @@ def resume(path: str | os.PathLike[str], overrides: list[str]) -> tuple[Run, Exp
         config = from_json(found.metadata["config"], file, overrides)
         if config.training.epochs < found.epoch:
             raise UsageError(f"training.epochs={config.training.epochs}: the run has done {found.epoch} already")
+        write_text(run.folder / "resolved.yaml", yaml_reader.dump(config.to_json()))
     return run, restore(found, file, config)
 
 
@@ -254,7 +255,7 @@ def _new_folder(runs: Path, name: str) -> Path:
         try:
             folder.mkdir(parents=True)
             return folder
-        except FileExistsError:
+        except (FileExistsError, NotADirectoryError):
             if not runs.is_dir():
                 raise UsageError(f"{runs}: this is a file, so no runs can be kept in it") from None
     raise UsageError(f"{runs}: there are too many runs called {name}")

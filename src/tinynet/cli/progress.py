@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,16 @@ if TYPE_CHECKING:
     from tinynet.learner import Learner, Record
 
 LINE_SECONDS = 2.0
+BAR_SECONDS = 0.05
+FIGURES = ("train_loss", "train_error", "validation_loss", "validation_error", "test_loss", "test_error")
 
 
 class Progress:
-    """Shows records as they come. Without a terminal, a line for an epoch at most every two seconds, and the last."""
+    """Shows records as they come: on a terminal a bar, elsewhere a line at most every two seconds, and the last."""
 
     def __init__(self, learner: Learner, quiet: bool) -> None:
         self.learner, self.quiet = learner, quiet
+        self.epochs = learner.options.epochs
         self.bar: Any = None
         self.shown = -LINE_SECONDS
 
@@ -26,12 +30,14 @@ class Progress:
         if not self.quiet and sys.stderr.isatty():
             from tqdm import tqdm
 
+            # tqdm itself shows nothing on a terminal that does not tell its size.
+            size = shutil.get_terminal_size()
             self.bar = tqdm(
-                total=self.learner.options.epochs,
+                total=self.epochs,
                 initial=self.learner.progress.epoch,
-                unit="epoch",
+                ncols=size.columns - 1,
+                nrows=size.lines,
                 bar_format="{l_bar}{bar}| {n:.1f}/{total} epochs [{elapsed}<{remaining}{postfix}]",
-                ascii=None,
             )
         return self
 
@@ -41,22 +47,20 @@ class Progress:
 
     def show(self, record: Record | None) -> None:
         """Take note of a record, or of a moment in an epoch."""
+        last = record is not None and self.learner.finished
+        if self.quiet or not (last or monotonic() - self.shown >= (BAR_SECONDS if self.bar else LINE_SECONDS)):
+            return
         if self.bar is not None:
-            progress, batches = self.learner.progress, self.batches
-            self.bar.n = progress.epoch + progress.batch / batches
+            progress = self.learner.progress
+            self.bar.n = progress.epoch + progress.samples / len(self.learner.parts.dataset.train)
             if record is not None:
                 self.bar.set_postfix_str(_figures(record, ("test_loss", "test_error")), refresh=False)
             self.bar.refresh()
-        elif record is not None and not self.quiet:
-            last = record.epoch == self.learner.options.epochs or self.learner.finished
-            if last or monotonic() - self.shown >= LINE_SECONDS:
-                self.shown = monotonic()
-                names = ("train_loss", "train_error", "validation_loss", "validation_error", "test_loss", "test_error")
-                print(f"epoch {record.epoch}/{self.learner.options.epochs}: {_figures(record, names)}", file=sys.stderr)
-
-    @property
-    def batches(self) -> int:
-        return -(-len(self.learner.parts.dataset.train) // self.learner.options.batch_size)
+        elif record is not None:
+            print(f"epoch {record.epoch}/{self.epochs}: {_figures(record, FIGURES)}", file=sys.stderr)
+        else:
+            return
+        self.shown = monotonic()
 
 
 def _figures(record: Record, names: tuple[str, ...]) -> str:
