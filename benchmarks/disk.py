@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median, stdev
 
@@ -43,7 +44,7 @@ def pytorch_training(seed):
     splits = [[torch.from_numpy(a) for a in (s.x, s.targets, s.labels)] for s in (dataset.train, dataset.test)]
     torch.manual_seed(seed)
     widths = (2, 25, 25, 25)
-    hidden = [layer for a, b in zip(widths, widths[1:]) for layer in (torch.nn.Linear(a, b), torch.nn.ReLU())]
+    hidden = [layer for a, b in pairwise(widths) for layer in (torch.nn.Linear(a, b), torch.nn.ReLU())]
     net = torch.nn.Sequential(*hidden, torch.nn.Linear(25, 2), torch.nn.Tanh())
     criterion, optimizer = torch.nn.MSELoss(), torch.optim.SGD(net.parameters(), lr=0.1)
     x, y, _ = splits[0]
@@ -109,7 +110,7 @@ def main():
     print("| --- | --- | --- | --- |")
     for name, column in (("training batches", 1), ("with the figures of both splits after each epoch", 0)):
         ours, theirs = ([turn[i][column] for turn in turns] for i in (0, 1))
-        ratio = median(a / b for a, b in zip(ours, theirs))
+        ratio = median(a / b for a, b in zip(ours, theirs, strict=True))
         print(f"| {name} | {median(ours):.3f} s | {median(theirs):.3f} s | {ratio:.3f} |")
     print("\n| whole process, start to exit | seconds |\n| --- | --- |")
     for name, seconds in processes(options.repeats).items():

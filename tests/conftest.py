@@ -196,3 +196,26 @@ def change_metadata(rewrite_npz):
         rewrite_npz(path, edit_arrays)
 
     return change
+
+
+class _Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+@pytest.fixture
+def trap(tmp_path):
+    """Makes an array of objects that make the folder `made` in the test's folder when they are unpickled."""
+
+    def fill(shape):
+        array = np.empty(shape, object)
+        array[...] = _Trap(tmp_path / "made")
+        return array
+
+    yield fill
+    assert not (tmp_path / "made").exists(), "a pickle has run"

@@ -33,7 +33,8 @@ def files(tmp_path):
         (
             {LAST: "  - Linear: 1\n"},
             [],
-            "7:5: layers[2] Linear: gives an output of (1,), but the dataset has 2 classes, so it must be at least (2,).",
+            "7:5: layers[2] Linear: gives an output of (1,), but the dataset has 2 classes, "
+            "so it must be at least (2,).",
         ),
         (
             {LAST: "  - Linear: 2\n  - Softmax\n"},
@@ -53,7 +54,8 @@ def files(tmp_path):
         (
             {DISK: "Disk: {targets: inputs}"},
             [],
-            "3:10: dataset.Disk.targets: CrossEntropy compares with class indices, not with 'inputs' vectors. Remove it.",
+            "3:10: dataset.Disk.targets: CrossEntropy compares with class indices, not with 'inputs' vectors. "
+            "Remove it.",
         ),
         (
             {DISK: "Disk: {targets: signed_one_hot}", LOSS: "loss: BinaryCrossEntropy"},
@@ -122,7 +124,8 @@ def files(tmp_path):
         (
             {},
             ["layers[2].Linear.out_features=1"],
-            "7:5: layers[2] Linear: gives an output of (1,), but the dataset has 2 classes, so it must be at least (2,).",
+            "7:5: layers[2] Linear: gives an output of (1,), but the dataset has 2 classes, "
+            "so it must be at least (2,).",
         ),
         (
             {"- ReLU": "- ReLU: {name: linear2}"},
@@ -167,8 +170,8 @@ def test_a_wrong_shape_names_both_sides_and_shows_the_shapes(problems, changed):
     )
     (found,) = problems(changed({DISK: "NPZ: i.npz", "- Linear: 5": "- Tanh"}))
     assert found == (
-        "c.yaml:7:5: layers[2] Linear: needs a flat input, but gets (1, 4, 4) from layers[1] ReLU. Put Flatten before it. "
-        "(shapes: input (1, 4, 4) → tanh1 (1, 4, 4) → relu1 (1, 4, 4))"
+        "c.yaml:7:5: layers[2] Linear: needs a flat input, but gets (1, 4, 4) from layers[1] ReLU. "
+        "Put Flatten before it. (shapes: input (1, 4, 4) → tanh1 (1, 4, 4) → relu1 (1, 4, 4))"
     )
 
 
@@ -227,7 +230,8 @@ def test_chosen_codings(make, coding, outputs, of_class):
 
 def test_an_autoencoder_on_the_plane(make):
     experiment = make(
-        {"test: 20": "test: 20, targets: inputs", LOSS: "loss: MSE", "SGD: {lr: 0.1}": "Adam: 0.02"}, "training.epochs=40"
+        {"test: 20": "test: 20, targets: inputs", LOSS: "loss: MSE", "SGD: {lr: 0.1}": "Adam: 0.02"},
+        "training.epochs=40",
     )
     assert experiment.coding is None
     np.testing.assert_array_equal(experiment.dataset.test.targets, experiment.dataset.test.x)
@@ -256,7 +260,9 @@ def test_everything_has_the_chosen_number_type(make, dtype):
 
 
 def test_an_image_is_one_sample_to_the_loss_not_a_round(make, files):
-    experiment = make({DISK: "NPZ: {path: i.npz, targets: inputs}", LOSS: "loss: MSE", "- Linear: 5": "- Tanh", LAST: ""})
+    experiment = make(
+        {DISK: "NPZ: {path: i.npz, targets: inputs}", LOSS: "loss: MSE", "- Linear: 5": "- Tanh", LAST: ""}
+    )
     assert experiment.loss.sample_rank == 3
     x = experiment.dataset.test.x
     value, gradient = experiment.loss(experiment.net(x), x)
@@ -265,7 +271,9 @@ def test_an_image_is_one_sample_to_the_loss_not_a_round(make, files):
 
 
 def test_the_parts_are_what_the_config_names(make):
-    experiment = make({"training:": "schedule: [LinearWarmup: 2, CosineLR]\ntraining:", LOSS: "loss: BinaryCrossEntropy"})
+    experiment = make(
+        {"training:": "schedule: [LinearWarmup: 2, CosineLR]\ntraining:", LOSS: "loss: BinaryCrossEntropy"}
+    )
     assert [layer.name for layer in experiment.net.layers] == ["linear1", "relu1", "linear2"]
     assert isinstance(experiment.loss, BinaryCrossEntropy)
     assert experiment.optimizer.lr == 0.1

@@ -348,7 +348,9 @@ def test_of_equal_losses_the_first_is_the_best(make, monkeypatch):
 
 def test_clip_norm_limits_the_step(make):
     parts = {LOSS: "loss: MSE", "batch_size: 16": "batch_size: 40"}
-    clipped, free = (make(parts, "training.epochs=1", "dtype=float64", *more) for more in (["training.clip_norm=0.01"], []))
+    clipped, free = (
+        make(parts, "training.epochs=1", "dtype=float64", *more) for more in (["training.clip_norm=0.01"], [])
+    )
     steps = []
     for experiment in (clipped, free):
         start = parameters(experiment)
@@ -407,7 +409,9 @@ def test_divergence_names_the_layer_and_the_epoch(make):
         records.extend(experiment.train())
     message = str(caught.value)
     epoch = experiment.learner.progress.epoch
-    assert f"diverged in epoch {epoch + 1}: the loss became" in message or f"diverged in epoch {epoch}: a par" in message
+    assert (
+        f"diverged in epoch {epoch + 1}: the loss became" in message or f"diverged in epoch {epoch}: a par" in message
+    )
     assert "linear1" in message
     assert "Try a smaller learning rate (optimizer.SGD.lr, now 1e+12), or training.clip_norm: 1." in message
     assert caught.value.exit_status == 3
@@ -416,7 +420,7 @@ def test_divergence_names_the_layer_and_the_epoch(make):
 def test_divergence_names_the_first_layer_that_is_wrong(make):
     experiment = make()
     experiment.net.parameters[2].tensor[0, 0] = np.nan
-    with pytest.raises(DivergedError, match="epoch 0.*linear2 "):
+    with pytest.raises(DivergedError, match=r"epoch 0.*linear2 "):
         next(experiment.train())
 
 
@@ -450,7 +454,11 @@ def test_an_infinite_parameter_without_an_infinite_loss_is_seen_too(make):
 @pytest.mark.parametrize("loss", ["MSE", "L1"])
 def test_figures_of_a_regression_are_in_the_target_s_unit(make, regression, standardize, loss):
     experiment = make(
-        {DISK: f"NPZ: {{path: n.npz, standardize_targets: {standardize}}}", LOSS: f"loss: {loss}", "- Linear: 2": "- Linear: 1"},
+        {
+            DISK: f"NPZ: {{path: n.npz, standardize_targets: {standardize}}}",
+            LOSS: f"loss: {loss}",
+            "- Linear: 2": "- Linear: 1",
+        },
         "optimizer=Adam: 0.05", "training.epochs=30", "training.evaluate_train=true", "dtype=float64",
     )  # fmt: skip
     records = list(experiment.train())

@@ -90,10 +90,20 @@ def test_records_are_read_back(train_run):
         assert {**vars(one), "seconds": 0} == {**vars(other), "seconds": 0}
 
 
-def test_meta_tells_how_the_run_came_about(train_run, tmp_path):
-    run, experiment = train_run({}, "seed=4")
+def test_meta_tells_how_the_run_came_about(train_run):
+    run, _ = train_run({}, "seed=4")
     meta = json.loads((run.folder / "meta.json").read_text())
-    assert {"versions", "blas", "command", "git_commit", "seeds", "data_sha256", "status", "started", "finished"} <= set(meta)
+    assert {
+        "versions",
+        "blas",
+        "command",
+        "git_commit",
+        "seeds",
+        "data_sha256",
+        "status",
+        "started",
+        "finished",
+    } <= set(meta)
     assert (meta["status"], meta["seeds"], meta["name"]) == ("finished", [4], "small")
     assert meta["command"] == ["tinynet", "train"]
     assert {"tinynet", "python", "numpy"} <= set(meta["versions"])
@@ -108,7 +118,9 @@ def test_the_data_s_digest_follows_the_data(make):
 
 
 def test_the_summary(train_run):
-    run, experiment = train_run({}, "training.evaluate_train=true", "optimizer.SGD.lr=1.5", "training.epochs=8", "seed=2")
+    run, experiment = train_run(
+        {}, "training.evaluate_train=true", "optimizer.SGD.lr=1.5", "training.epochs=8", "seed=2"
+    )
     summary, records = json.loads((run.folder / "summary.json").read_text()), experiment.learner.progress.records
     best_epoch = experiment.learner.progress.best_epoch
     assert 0 < best_epoch < 8
@@ -139,7 +151,9 @@ def test_the_config_is_kept_as_it_was_given(train_run, changed):
 
 @pytest.mark.parametrize("name", ["small", "08", "1e3", "0o17", "no", "1.5", "null", "a b", "ü", "2026-01-01", "1_0"])
 def test_the_resolved_config_trains_the_same_run_again(train_run, tmp_path, name):
-    run, experiment = train_run({"name: small": f"name: '{name}'", "- ReLU": "- Dropout: 0.2"}, "seed=3", "optimizer.SGD.momentum=0.9")
+    run, experiment = train_run(
+        {"name: small": f"name: '{name}'", "- ReLU": "- Dropout: 0.2"}, "seed=3", "optimizer.SGD.momentum=0.9"
+    )
     assert run.folder == tmp_path / "runs" / name
     config = tinynet.load(run.folder / "resolved.yaml")
     assert (config.name, config.seed, config.optimizer.options["momentum"]) == (name, 3, 0.9)
@@ -290,7 +304,9 @@ def interrupt(start, tmp_path):
 def test_ctrl_c_saves_and_the_printed_command_ends_as_a_run_never_stopped(
     start, command, interrupt, write, changed, tmp_path
 ):
-    path = write(changed(HARD | {"epochs: 2": "epochs: 250", "patience: 6": "patience: 999", "train: 40": "train: 400"}))
+    path = write(
+        changed(HARD | {"epochs: 2": "epochs: 250", "patience: 6": "patience: 999", "train: 40": "train: 400"})
+    )
     whole = start("train", path, "--runs", "whole", "--quiet")
     status, out, err = interrupt(path, signal.SIGINT)
     assert status == 130, err
@@ -443,7 +459,9 @@ def test_a_diverged_run_keeps_its_last_finite_epoch(make, tmp_path):
 
 
 def test_a_diverged_run_at_the_command_line(command, write, changed, tmp_path):
-    path = write(changed({"loss: CrossEntropy": "loss: MSE", "SGD: {lr: 0.1}": "SGD: {lr: 1e12}", "epochs: 2": "epochs: 50"}))
+    path = write(
+        changed({"loss: CrossEntropy": "loss: MSE", "SGD: {lr: 0.1}": "SGD: {lr: 1e12}", "epochs: 2": "epochs: 50"})
+    )
     status, out, err = command("train", path, "--json")
     assert status == 3, err
     assert "Traceback" not in err

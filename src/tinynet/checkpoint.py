@@ -118,10 +118,9 @@ def restore_learner(checkpoint: Checkpoint, learner: Learner, file: str) -> None
     """Put the optimizer's state and the best parameters of a checkpoint into a learner with its progress."""
     net, optimizer = learner.parts.net, learner.parts.optimizer
     optimizer.steps = net.clock.step = int(checkpoint.metadata["optimizer_steps"])
-    for key in checkpoint.arrays:
-        if key.startswith(OPTIMIZER):
-            vector = _array(checkpoint, key, net.vector.tensor.shape, file)
-            optimizer.state[key.removeprefix(OPTIMIZER)] = vector.astype(net.dtype)
+    for name in optimizer.state_names if optimizer.steps > 0 else ():
+        vector = _array(checkpoint, OPTIMIZER + name, net.vector.tensor.shape, file)
+        optimizer.state[name] = vector.astype(net.dtype)
     if learner.progress.best_epoch is not None:
         best = np.empty_like(net.vector.all_tensors)
         for parameter, view in net.vector.views(best):
@@ -137,4 +136,6 @@ def _array(checkpoint: Checkpoint, key: str, shape: tuple[int, ...], file: str) 
         raise CheckpointError(
             f"{file}: {key} has shape {values.shape} and type {values.dtype}, but its config needs numbers {shape}"
         )
+    if not np.isfinite(values).all():
+        raise CheckpointError(f"{file}: {key} holds NaN or infinity")
     return values

@@ -87,7 +87,7 @@ def parse(text: str, path: str | os.PathLike[str], overrides: Sequence[str] = ()
     """As `load`, for a text already read."""
     document = yaml_reader.read(text)
     file = os.fspath(path)
-    if document.problems and document.value is None:
+    if document.problems and not isinstance(document.value, dict):
         raise ConfigError([f"{file}:{line}:{column}: {message}" for line, column, message in document.problems])
     source = Source(file, text, document.marks)
     if not isinstance(document.value, dict):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from time import perf_counter
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from tinynet.core import Array, Stream
 from tinynet.datasets.base import Loader
 from tinynet.errors import DivergedError
 from tinynet.evaluation import classify, compare_with, in_units, quick_figures
+from tinynet.registry import mismatch
 from tinynet.schedules import learning_rate_factor
 
 
@@ -87,7 +88,14 @@ class Progress:
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Progress:
-        return cls(**{**found, "records": [Record(**record) for record in found["records"]]})
+        """The progress in a checkpoint; raises ValueError, TypeError or KeyError where it is none."""
+        progress = cls(**{**found, "records": [Record(**record) for record in found["records"]]})
+        for part in (progress, *progress.records):
+            for name, annotation in get_type_hints(type(part)).items():
+                problem = mismatch(getattr(part, name), annotation)
+                if problem:
+                    raise ValueError(f"{name} {problem}")
+        return progress
 
 
 class Learner:

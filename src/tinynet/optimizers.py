@@ -31,6 +31,11 @@ class Optimizer(Component, abstract=True):
         self.steps = 0
         self.state: dict[str, Array] = {}
 
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the vectors that are remembered between steps."""
+        return ()
+
     @abstractmethod
     def step(self, tensor: Array, gradient: Array) -> None:
         """Update `tensor` in place; `gradient` is left as it is."""
@@ -81,6 +86,10 @@ class SGD(Optimizer):
         if self.nesterov and not self.momentum:
             raise OptionError("SGD: nesterov needs a momentum, as in {lr: 0.1, momentum: 0.9, nesterov: true}")
 
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return ("velocity",) if self.momentum else ()
+
     def step(self, tensor: Array, gradient: Array) -> None:
         self.steps += 1
         if self.weight_decay:
@@ -120,6 +129,10 @@ class Adam(Optimizer):
     betas: tuple[Share, Share] = (0.9, 0.999)
     eps: PositiveFloat = 1e-8
     weight_decay: NonNegativeFloat = 0.0
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return ("mean", "square")
 
     def step(self, tensor: Array, gradient: Array) -> None:
         self.update(tensor, gradient + self.weight_decay * tensor if self.weight_decay else gradient)
