@@ -304,3 +304,12 @@ def test_a_missing_data_file_is_the_data_s_fault(write, changed):
     config = tinynet.load(write(changed({DISK: "NPZ: gone.npz"})))
     with pytest.raises(DataError, match=r"gone\.npz: no such file"):
         tinynet.build(config)
+
+
+def test_binary_cross_entropy_takes_shares_only(changed, make, files, tmp_path, problems):
+    parts = {DISK: "NPZ: r.npz", LOSS: "loss: BinaryCrossEntropy"}
+    make(parts)  # r.npz holds numbers from 0 to 1
+    x, y = np.zeros((4, 3)), np.full((4, 2), 1.5)
+    np.savez(tmp_path / "r.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    message = "BinaryCrossEntropy needs targets from 0 to 1, but the data's go from 1.5 to 1.5. Write MSE."
+    assert problems(changed(parts)) == [f"c.yaml:8:1: loss: {message}"]

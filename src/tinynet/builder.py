@@ -10,7 +10,7 @@ from tinynet.datasets.base import SPLITS, Data, Description, Split
 from tinynet.datasets.targets import Coding, encode
 from tinynet.errors import ConfigError, OptionError
 from tinynet.fitting import coding_of, problems
-from tinynet.losses import Loss
+from tinynet.losses import BinaryCrossEntropy, Loss
 from tinynet.net import LayerError, Net
 from tinynet.optimizers import Optimizer
 from tinynet.schedules import Schedule
@@ -90,6 +90,7 @@ def assemble(config: Config, known: Description | None = None) -> Parts:
     loss.sample_rank = len(net.output_shape)
     if data is not None:
         data = _prepared(data, config, coding, net)
+        _check_shares(data, config, loss)
     schedules = [spec.make() for spec in config.schedule]
     return Parts(config, net, loss, config.optimizer.make(), schedules, description, coding, data)
 
@@ -107,3 +108,15 @@ def _prepared(data: Data, config: Config, coding: Coding | None, net: Net) -> Da
             x = part.x.astype(net.dtype)
             setattr(data, name, Split(x, part.labels, None if targets is None else targets.astype(net.dtype)))
     return data
+
+
+def _check_shares(data: Data, config: Config, loss: Loss) -> None:
+    """BinaryCrossEntropy is of shares: it has no smallest value for other targets."""
+    if not isinstance(loss, BinaryCrossEntropy):
+        return
+    for part in filter(None, map(data.split, SPLITS)):
+        assert part.targets is not None
+        low, high = part.targets.min(), part.targets.max()
+        if low < 0 or high > 1:
+            where = f"but the data's go from {low:g} to {high:g}"
+            raise config.error(("loss",), f"BinaryCrossEntropy needs targets from 0 to 1, {where}. Write MSE.")

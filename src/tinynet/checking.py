@@ -251,7 +251,8 @@ class Checker:
 
 
 def safe_name(name: str) -> str:
-    return re.sub(r"[^\w .+-]", "-", name).strip(" .") or "run"
+    """The name, or the one nearest to it, that can be a folder's on any system."""
+    return re.sub(r"[^\w .+-]", "-", name)[:100].strip(" .") or "run"
 
 
 def _owner(form: type[BaseModel], loc: Sequence[str | int]) -> tuple[Keys, type[BaseModel]]:
