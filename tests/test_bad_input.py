@@ -121,7 +121,7 @@ def test_many_problems_are_as_many_lines(refused, write, changed):
     [
         ("gone.yaml", "gone.yaml: there is no such file. `tinynet init disk` writes a config to start from."),
         ("folder", "folder: this is a folder. Name the YAML file in it."),
-        ("half.npz", "half.npz: this is not a text file"),
+        ("half.npz", "half.npz: this is no text in UTF-8. Save it as UTF-8."),
         ("c.yaml/c.yaml", "c.yaml/c.yaml: "),
     ],
 )

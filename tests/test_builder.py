@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet.builder import assemble
+from tinynet.builder import Parts
 from tinynet.errors import DataError
 from tinynet.losses import BinaryCrossEntropy
 
@@ -91,17 +91,20 @@ def files(tmp_path):
         (
             {DISK: "NPZ: r.npz"},
             [],
-            "8:1: loss: CrossEntropy compares with class indices, but the targets are numbers. Write MSE.",
+            "8:1: loss: CrossEntropy compares with class indices, but the targets are numbers. Write MSE. "
+            "(r.npz: y_train holds vectors, so this is a regression.)",
         ),
         (
             {DISK: "NPZ: r.npz", LOSS: "loss: MSE", LAST: "  - Linear: 3\n"},
             [],
-            "7:5: layers[2] Linear: gives an output of (3,), but the targets (the numbers to predict) have (2,).",
+            "7:5: layers[2] Linear: gives an output of (3,), but the targets (the numbers to predict) have (2,). "
+            "Make the last Linear 2 wide. (r.npz: y_train holds vectors, so this is a regression.)",
         ),
         (
             {DISK: "NPZ: {path: r.npz, targets: one_hot}", LOSS: "loss: MSE"},
             [],
-            "3:22: dataset.NPZ.targets: 'one_hot' is for classes, but the dataset's targets are numbers. Remove it.",
+            "3:22: dataset.NPZ.targets: 'one_hot' is for classes, but the dataset's targets are numbers. Remove it. "
+            "(r.npz: y_train holds vectors, so this is a regression.)",
         ),
         (
             {"epochs: 2": "early_stopping: {patience: 3}"},
@@ -131,6 +134,30 @@ def files(tmp_path):
             {"- ReLU": "- ReLU: {name: linear2}"},
             [],
             "7:5: layers[2] Linear: there is another layer called 'linear2'. Give each its own name.",
+        ),
+        (
+            {"- ReLU": "- ReLU: {name: input}"},
+            [],
+            "6:5: layers[1] ReLU: the name 'input' is that of the net's own input. Choose another.",
+        ),
+        (
+            {
+                DISK: "CSV: {path: n.csv, column: sum, standardize_targets: true}",
+                LOSS: "loss: Huber",
+                LAST: "  - Linear: 1\n",
+            },
+            [],
+            "3:35: dataset.CSV.standardize_targets: Huber's delta is in the target's own unit. "
+            "Remove this, or write MSE or L1.",
+        ),
+        (
+            {DISK: "Disk: {targets: inputs}", LOSS: "loss: MSE"},
+            [
+                "dataset=NPZ: {path: r.npz, targets: inputs, standardize_targets: true}",
+                "layers[2].Linear.out_features=3",
+            ],
+            "--set dataset=NPZ: {path: r.npz, targets: inputs, standardize_targets: true}: "
+            "dataset.NPZ.standardize_targets: the targets are the inputs, which `standardize` scales. Remove it.",
         ),
         (
             {"- ReLU": "- ReLU: {name: a b}"},
@@ -292,9 +319,9 @@ def test_two_experiments_of_one_config_share_nothing(write, changed):
 def test_a_known_description_loads_no_data(make, files, tmp_path, write, changed):
     text = changed({DISK: "NPZ: r.npz", LOSS: "loss: MSE"})
     config = tinynet.load(write(text))
-    description = assemble(config).description
+    description = Parts.of(config).description
     (tmp_path / "r.npz").unlink()
-    parts = assemble(config, description)
+    parts = Parts.of(config, description)
     assert parts.net.input_shape == (3,)
     with pytest.raises(DataError, match="no such file"):
         _ = parts.dataset
@@ -313,3 +340,27 @@ def test_binary_cross_entropy_takes_shares_only(changed, make, files, tmp_path, 
     np.savez(tmp_path / "r.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     message = "BinaryCrossEntropy needs targets from 0 to 1, but the data's go from 1.5 to 1.5. Write MSE."
     assert problems(changed(parts)) == [f"c.yaml:8:1: loss: {message}"]
+
+
+@pytest.mark.parametrize(("what", "option"), [("inputs", "standardize"), ("targets", "standardize_targets")])
+def test_data_beyond_float32_is_told_at_the_dataset(problems, changed, make, tmp_path, what, option):
+    def write(size):
+        values = np.linspace(-1, 1, 10)[:, None]
+        x, y = (values * size, values) if what == "inputs" else (values, values * size)
+        np.savez(tmp_path / "big.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+
+    plain = {DISK: "NPZ: {path: big.npz}", LOSS: "loss: MSE", LAST: "  - Linear: 1\n"}
+    standardised = {**plain, DISK: f"NPZ: {{path: big.npz, {option}: true}}"}
+    write(1e100)
+    problem = f"c.yaml:3:3: dataset.NPZ: its {what} go up to 1e+100, too large for float32."
+    assert problems(changed(plain)) == [f"{problem} Scale them in the file."]
+    make(plain, "dtype=float64")
+    # Standardising is done before, in float64.
+    data = make(standardised).dataset.train
+    assert (data.x if what == "inputs" else data.targets).std() == pytest.approx(1, rel=1e-6)
+    # Their squares are beyond float64.
+    write(1e300)
+    problem = f"c.yaml:3:3: dataset.NPZ: its {what} go up to 1e+300, too large for float32."
+    assert problems(changed(plain)) == [f"{problem} Scale them in the file."]
+    (problem,) = problems(changed(standardised))
+    assert problem == "c.yaml:3:3: dataset.NPZ: numbers up to 1e+300 cannot be standardised. Scale them in the file."

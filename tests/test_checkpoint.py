@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import tinynet
 from tinynet import checkpoint as checkpoints
 from tinynet.errors import CheckpointError, ShapeError, UsageError
+from tinynet.learner import COLUMNS
 
 OPTIMIZERS = {
     "SGD: 0.1": set(),
@@ -56,12 +58,19 @@ def test_the_metadata_is_a_json_text(last):
     text = arrays_of(last)["metadata"]
     assert (text.ndim, text.dtype.kind) == (0, "U")
     metadata = json.loads(str(text))
-    assert set(metadata) >= {"format", "config", "epoch", "rounds", "progress", "description"}
+    assert set(metadata) == {
+        "format", "tinynet", "config", "epoch", "rounds", "description", "data_sha256", "progress", "optimizer_steps",
+        "step",
+    }  # fmt: skip
     assert (metadata["format"], metadata["epoch"], metadata["rounds"]) == (1, 2, 1)
     assert metadata["config"]["optimizer"] == {
         "SGD": {"lr": 0.1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
     }
-    assert [record["epoch"] for record in metadata["progress"]["records"]] == [0, 1, 2]
+    # The records are rows under COLUMNS, without the names.
+    assert [dict(zip(COLUMNS, row, strict=True))["epoch"] for row in metadata["progress"]["records"]] == [0, 1, 2]
+    assert re.fullmatch("[0-9a-f]{64}", metadata["data_sha256"])
+    # Two epochs of three batches.
+    assert (metadata["step"], metadata["optimizer_steps"]) == (6, 6)
     assert metadata["tinynet"] == tinynet.__version__
 
 
@@ -138,8 +147,9 @@ def test_prediction_needs_no_data_file(train_run, tmp_path):
 
 @pytest.mark.parametrize("shape", [(3,), (4, 3), (4, 2, 1), ()])
 def test_predict_refuses_inputs_of_another_shape(last, shape):
-    with pytest.raises(ShapeError, match=r"must be \(n, 2\)"):
+    with pytest.raises(ShapeError) as caught:
         tinynet.load_checkpoint(last).predict(np.zeros(shape))
+    assert str(caught.value) == f"the input has shape {shape}, but must be (batch, 2)"
 
 
 def test_predict_takes_no_rows(last):
@@ -287,12 +297,18 @@ def test_a_pickle_never_runs(tmp_path, trap):
         lambda m: m["description"].update(input_scaling={"mean": "a", "deviation": [1, 1]}),
         lambda m: m["progress"].update(epoch="two"),
         lambda m: m["progress"].update(records=[{"epoch": 1}]),
+        lambda m: m["progress"]["records"][1].append(1),
+        lambda m: m["progress"]["records"][1].pop(),
+        lambda m: m["progress"]["records"][1].__setitem__(1, "two"),
+        lambda m: m.pop("data_sha256"),
+        lambda m: m.pop("step"),
+        lambda m: m.update(step="many"),
         lambda m: m["progress"].pop("records"),
         lambda m: m["progress"].update(unknown=1),
         lambda m: m.update(optimizer_steps="many"),
         lambda m: m.update(progress=[]),
     ],
-    ids=range(20),
+    ids=range(26),
 )
 def test_metadata_that_is_not_what_it_should_be(last, change_metadata, edit):
     change_metadata(last, edit)

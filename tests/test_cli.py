@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,6 +135,30 @@ def test_a_finished_run_says_so(cli, trained):
     assert (status, json.loads(out)["status"]) == (0, "finished")
 
 
+def test_a_run_that_was_stopped_early_says_so(cli, write, changed):
+    path = write(changed({"test: 20": "test: 20, validation: 0.5", "lr: 0.1": "lr: 5"}))
+    arguments = ["--set", "training.epochs=200", "--set", "training.early_stopping={patience: 2}"]
+    status, out, err = cli("train", path, *arguments, "--quiet")
+    assert (status, err) == (0, "")
+    epochs = re.search(r"^(\d+ epochs) \(stopped early\) in ", out, re.MULTILINE)[1]
+    message = (
+        f"runs/small is finished: early stopping ended it after {epochs}. "
+        "To train further, train runs/small/resolved.yaml anew with a larger patience.\n"
+    )
+    assert cli("train", "--resume", "runs/small") == (0, message, "")
+    assert cli("train", "--resume", "runs/small", "--set", "training.epochs=300") == (0, message, "")
+    assert tinynet.load("runs/small/resolved.yaml").training.epochs == 200
+    status, out, _ = cli("train", "--resume", "runs/small", "--json")
+    assert (status, json.loads(out)["status"], json.loads(out)["epochs"]) == (0, "finished", int(epochs.split()[0]))
+
+
+def test_home_is_found_in_the_folder_of_the_runs(cli, write, changed, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cli("train", write(changed()), "--runs", "~/x", "--quiet")[0] == 0
+    assert (tmp_path / "home" / "x" / "small" / "summary.json").exists()
+    assert not (tmp_path / "~").exists()
+
+
 def test_a_finished_run_goes_on_with_more_epochs(cli, trained, tmp_path):
     run = trained()["run"]
     status, out, _ = cli("train", "--resume", run, "--set", "training.epochs=5", "--json")
@@ -229,6 +254,37 @@ def test_eval_of_a_regression(cli, trained, numbers):
     assert {"r2", "mean_absolute_error"} <= set(found)
 
 
+def test_eval_of_a_loss_beyond_all_numbers_prints_null(cli, trained, numbers, tmp_path, rewrite_npz):
+    run = trained({DISK: "CSV: {path: n.csv, column: size}", LOSS: "loss: MSE", LAST: "- Linear: 1"})
+    path = tmp_path / run["run"] / "checkpoints" / "last.npz"
+    rewrite_npz(path, lambda arrays: arrays["parameters/linear2.bias"].fill(3e38))
+    status, out, err = cli("eval", path, "--json")
+    assert (status, err) == (0, "")
+    assert "NaN" not in out
+    assert "Infinity" not in out
+    found = json.loads(out)
+    assert found["loss"] is None
+    assert found["mean_absolute_error"] == pytest.approx(3e38, rel=1e-3)
+    status, out, _ = cli("eval", path)
+    assert (status, "loss inf" in out) == (0, True)
+
+
+def test_a_file_that_has_changed_since_the_training_is_not_evaluated(cli, trained, table, tmp_path):
+    run = trained({DISK: "CSV: {path: t.csv, column: kind}"})["run"]
+    text = (tmp_path / "t.csv").read_text()
+    (tmp_path / "t.csv").write_text(text.replace(text.splitlines()[5], "0.5,0.25,1.25,cat"))
+    folder = tmp_path / run
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for arguments in (["eval"], ["train", "--resume"], ["train", "--set", "training.epochs=4", "--resume"]):
+        status, out, err = cli(*arguments, run)
+        assert (status, out) == (1, "")
+        assert err.startswith("Error: the dataset is not the one of the training: its file has changed. ")
+        assert err.count("\n") == 1
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    (tmp_path / "p.csv").write_text("a,b,size\n1,2,3\n")
+    assert cli("predict", run, "p.csv")[0] == 0
+
+
 # predict
 
 
@@ -290,7 +346,7 @@ def test_predict_names_classes_of_text_and_takes_columns_in_any_order(cli, train
     write("other,b,kind,size,a\n" + "\n".join(lines) + "\n", "q.csv")
     status, again, err = cli("predict", run, "q.csv")
     assert (status, again) == (0, out)
-    assert "q.csv: the columns other were not trained on and are not used" in err
+    assert err == "q.csv: not trained on, so not used: other\n"
 
 
 def test_predict_values_of_a_regression(cli, trained, numbers, tmp_path, write):
@@ -312,8 +368,8 @@ def test_predict_values_of_a_regression(cli, trained, numbers, tmp_path, write):
         ("p.csv", "x1,x2\n1,\n", "p.csv:2: column 'x2' is empty"),
         ("p.csv", "x1,x2\n1,two\n", "p.csv:2: column 'x2' holds 'two', which is no number"),
         ("p.npz", {"y": np.zeros((3, 2))}, "has no array x (or x_test). It holds y."),
-        ("p.npz", {"x": np.zeros((3, 4))}, "x has shape (3, 4), but the net was trained on (n, 2)"),
-        ("p.npz", {"x": np.zeros(2)}, "x has shape (2,), but the net was trained on (n, 2)"),
+        ("p.npz", {"x": np.zeros((3, 4))}, "p.npz: the input has shape (3, 4), but must be (batch, 2)"),
+        ("p.npz", {"x": np.zeros(2)}, "p.npz: the input has shape (2,), but must be (batch, 2)"),
         ("p.npz", {"x": np.array([["a", "b"]])}, "x has to hold numbers"),
     ],
 )
@@ -329,12 +385,47 @@ def test_predict_checks_what_it_is_given(cli, trained, tmp_path, name, content, 
     assert err.count("\n") == 1
 
 
+def test_predict_of_an_autoencoder_has_the_columns_of_the_inputs(cli, trained, table, tmp_path):
+    # The file's columns are b, a, size and kind.
+    run = trained(
+        {
+            DISK: "CSV: {path: t.csv, column: kind, targets: inputs, standardize: true}",
+            LOSS: "loss: MSE",
+            LAST: "- Linear: 3",
+        }
+    )["run"]
+    status, out, err = cli("predict", run, "t.csv")
+    assert (status, err) == (0, "")
+    found = of_columns(out)
+    assert list(found[0]) == ["b", "a", "size"]
+    expected = tinynet.load_checkpoint(tmp_path / run / "checkpoints" / "last.npz").predict(
+        [[float(f"{b:.4f}"), float(f"{a:.4f}"), float(f"{a + 2 * b:.4f}")] for a, b in table]
+    )
+    np.testing.assert_allclose([[float(value) for value in row.values()] for row in found], expected, rtol=1e-5)
+
+
+def test_predict_of_no_rows_is_the_heading(cli, trained, tmp_path):
+    run = trained()["run"]
+    np.savez(tmp_path / "p.npz", x=np.zeros((0, 2)))
+    assert cli("predict", run, "p.npz") == (0, "class,probability_0,probability_1\n", "")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_predict_refuses_what_is_no_number(cli, trained, tmp_path, bad):
+    run = trained()["run"]
+    np.savez(tmp_path / "p.npz", x=[[0.5, 0.5], [0.5, bad]])
+    message = f"row 1 of the input holds {bad}. Every number has to be finite."
+    assert cli("predict", run, "p.npz") == (1, "", f"Error: p.npz: {message}\n")
+    with pytest.raises(tinynet.errors.ShapeError, match=re.escape(message)):
+        tinynet.load_checkpoint(tmp_path / run / "checkpoints" / "last.npz").predict([[0.5, 0.5], [bad, 0.5]])
+
+
 def test_predict_never_overwrites(cli, trained, tmp_path, write):
     run = trained()["run"]
     data = write("x1,x2\n0.1,0.2\n", "p.csv")
     status, out, err = cli("predict", run, data, "--out", "o.csv")
     assert (status, out) == (0, "")
-    assert "Wrote 1 predictions to o.csv" in err
+    assert err == "Wrote 1 prediction to o.csv\n"
     written = (tmp_path / "o.csv").read_text()
     assert written == cli("predict", run, data)[1]
     status, out, err = cli("predict", run, data, "--out", "o.csv")
@@ -371,6 +462,11 @@ def test_init_writes_a_config_and_never_overwrites(cli, tmp_path, kind):
     assert f"{kind}.yaml: this file exists" in err
     assert cli("init", kind, "--out", "other.yaml")[0] == 0
     assert (tmp_path / "other.yaml").read_text(encoding="utf-8") == text
+
+
+def test_init_quotes_the_next_command_for_a_shell(cli):
+    status, out, _ = cli("init", "disk", "--out", "my disk.yaml")
+    assert (status, out) == (0, "Wrote my disk.yaml. Next: tinynet train 'my disk.yaml'\n")
 
 
 @pytest.mark.parametrize("kind", ["disk", "spirals"])
@@ -546,3 +642,26 @@ def test_a_pipe_that_is_closed_early_is_no_error(start):
 def test_it_runs_as_a_module(tmp_path):
     done = subprocess.run([sys.executable, "-m", "tinynet", "--version"], capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, f"tinynet, version {tinynet.__version__}\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_unicode_is_no_error(command, encoding):
+    status, out, err = command("layers", env={"PYTHONIOENCODING": encoding}, encoding="latin-1")
+    assert (status, err) == (0, "")
+    assert "y = x W + b" in out
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stdout_or_stderr_stops_no_training(write, changed, tmp_path, closed):
+    program = Path(sys.executable).with_name("tinynet")
+    done = subprocess.run(
+        ["sh", "-c", f"exec '{program}' train c.yaml {closed}"],
+        cwd=write(changed()).parent,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert ("Run: runs/small" in done.stdout) == (not closed.startswith(">"))
+    folder = tmp_path / "runs" / "small"
+    assert json.loads((folder / "meta.json").read_text())["status"] == "finished"
+    assert json.loads((folder / "summary.json").read_text())["epochs"] == 2

@@ -333,14 +333,33 @@ def test_broken_yaml_is_one_line(problems):
     ]
 
 
+def test_a_forgotten_dash(problems, changed):
+    for inside in ("", " {out_features: 2}"):
+        (found,) = problems(changed({"  - ReLU\n": f"  - ReLU:\n    Tanh:{inside}\n"}))
+        assert found == (
+            "c.yaml:6:5: layers[1]: holds 2 entries (ReLU, Tanh), but takes one. Begin a new line with '- ' for each."
+        )
+
+
 def test_a_missing_file_a_folder_and_a_binary_file(tmp_path):
     with pytest.raises(UsageError, match=r"no\.yaml: there is no such file\. `tinynet init disk` writes"):
         tinynet.load(tmp_path / "no.yaml")
     with pytest.raises(UsageError, match="this is a folder"):
         tinynet.load(tmp_path)
     (tmp_path / "b.yaml").write_bytes(b"\x80\x81\xff")
-    with pytest.raises(UsageError, match="not a text file"):
+    with pytest.raises(UsageError, match=r"b\.yaml: this is no text in UTF-8\. Save it as UTF-8\."):
         tinynet.load(tmp_path / "b.yaml")
+
+
+# What the resolved config writes out
+
+
+def test_the_length_of_a_cosine_is_written_out(load):
+    config = load({"training:": "schedule: [LinearWarmup: 1, CosineLR]\ntraining:"}, "training.epochs=7")
+    assert config.to_json()["schedule"] == [{"LinearWarmup": {"epochs": 1}}, {"CosineLR": {"T_max": 7}}]
+    # And stays, where it goes on for longer.
+    assert from_json(config.to_json(), "c", ["training.epochs=9"]).schedule[1].options == {"T_max": 7}
+    assert load({"training:": "schedule: {CosineLR: 3}\ntraining:"}).schedule[0].options == {"T_max": 3}
 
 
 # Overrides
@@ -429,7 +448,16 @@ def test_set_may_replace_what_is_wrong_in_the_file(load):
         ("layers[x].Linear=3", "write PATH=VALUE"),
         ("optimiser.SGD.lr=3", "no such section. Did you mean 'optimizer'?"),
         ("optimizer.SGD.lrr=1", "optimizer.SGD.lrr: no such option. Did you mean 'lr'?"),
-        ("optimizer.Adam.lr=1", "optimizer is SGD here. Write `optimizer.SGD.lr=…`."),
+        (
+            "optimizer.Adam.lr=1",
+            "optimizer is SGD here, not Adam. "
+            "Write optimizer=Adam before it, or an option of SGD (`tinynet layers SGD`).",
+        ),
+        (
+            "dataset.Spirals.turns=2",
+            "dataset is Disk here, not Spirals. "
+            "Write dataset=Spirals before it, or an option of Disk (`tinynet layers Disk`).",
+        ),
         ("optimizer.lr=1", "optimizer is SGD here. Write `optimizer.SGD.lr=…`."),
         ("optimizer.SGD.lr=", "optimizer.SGD.lr: must be a number > 0"),
         ("optimizer.SGD.lr=abc", "optimizer.SGD.lr: must be a number > 0, not 'abc'"),
@@ -670,8 +698,8 @@ def conforms(value, schema, root):
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (
             schema.get("minimum", value) <= value <= schema.get("maximum", value)
-            and (value > schema.get("exclusiveMinimum", value - 1))
-            and (value < schema.get("exclusiveMaximum", value + 1))
+            and ("exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"])
+            and ("exclusiveMaximum" not in schema or value < schema["exclusiveMaximum"])
         )
     return True
 

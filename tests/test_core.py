@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinynet.core import FlatVector, Parameter, Stream
+from tinynet.errors import ShapeError
 
 
 def parameters():
@@ -32,9 +33,15 @@ def test_assigning_copies_into_the_array_that_is_there():
     assert (gradient == 3).all()
 
 
-def test_assigning_another_shape_fails():
-    with pytest.raises(ValueError, match="broadcast"):
-        Parameter("w", np.zeros((2, 3))).tensor = np.ones((3, 2))
+# (3,), (1, 3) and () could be broadcast.
+@pytest.mark.parametrize("shape", [(3, 2), (3,), (1, 3), (), (1, 2, 3)])
+@pytest.mark.parametrize("name", ["tensor", "gradient"])
+def test_assigning_another_shape_fails(name, shape):
+    parameter = Parameter("w", np.zeros((2, 3)))
+    with pytest.raises(ShapeError) as caught:
+        setattr(parameter, name, np.ones(shape))
+    assert str(caught.value) == f"w has shape (2, 3), but is given {shape}"
+    assert not getattr(parameter, name).any()
 
 
 def test_a_parameter_shows_its_name_and_shape():

@@ -242,6 +242,19 @@ def test_the_loader_gives_the_batches_of_plain_slicing(n, size, first, width, sh
         np.testing.assert_array_equal(labels if labelled else -targets[:, 0], numbers)
 
 
+@pytest.mark.parametrize(("rows", "size", "batches"), [(4, 3, 2), (3, 3, 1), (0, 3, 0), (25, 10, 3)])
+def test_the_loader_s_length_is_that_of_the_order(rows, size, batches):
+    split = Split(np.arange(20.0)[:, None], np.arange(20))
+    loader = Loader(split, size, np.arange(rows) % 20)
+    assert len(loader) == len(list(loader)) == batches
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_the_loader_refuses_batches_of_nothing(size):
+    with pytest.raises(OptionError, match=f"^batch_size must be a whole number > 0, not {size}$"):
+        Loader(Split(np.zeros((4, 1))), size)
+
+
 @pytest.fixture
 def table(tmp_path):
     """Writes iris.csv and returns its dataset."""

@@ -1,6 +1,7 @@
 """The house's order: which module may import which, who may print and draw, and that each says what it is."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Each step may import itself and what stands above it. The longest name that fits a module counts.
 STEPS = [
     ["__init__", "errors", "files", "core", "registry"],
+    ["functions"],
     ["npz", "layers", "losses", "optimizers", "schedules", "datasets"],
     ["net"],
     ["yaml_reader", "messages", "grammar", "overrides", "checking", "config"],
@@ -22,7 +24,7 @@ STEPS = [
     ["learner"],
     ["checkpoint"],
     ["experiment"],
-    ["provenance", "run"],
+    ["provenance", "summary", "run"],
     ["plots"],
     ["cli", "__main__"],
 ]
@@ -31,7 +33,7 @@ ORDER = (
     ["errors", "core", "registry"],
     ["yaml_reader", "messages", "grammar", "overrides", "checking", "config"],
     ["fitting", "builder"],
-    ["provenance", "run"],
+    ["provenance", "summary", "run"],
     ["cli", "__main__"],
 )
 ALLOWED = {
@@ -173,7 +175,9 @@ def test_datasets_layers_and_losses_know_nothing_of_each_other():
         top = module(path).split(".")[0]
         if top in ("layers", "losses", "optimizers", "schedules", "datasets"):
             for other in own_imports(path):
-                assert other.split(".")[0] in (top, "core", "registry", "errors", "npz"), f"{module(path)}: {other}"
+                assert other.split(".")[0] in (top, "core", "registry", "functions", "errors", "npz"), (
+                    f"{module(path)}: {other}"
+                )
 
 
 @every_file
@@ -219,3 +223,10 @@ def test_nothing_runs_code_from_data(path):
 def test_no_array_is_loaded_with_pickle():
     for path in FILES:
         assert "allow_pickle=True" not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize("name", ["losses", "layers", "optimizers", "schedules", "net", "datasets", "plots"])
+def test_a_module_is_an_attribute_right_after_the_import(name):
+    code = f"import tinynet; print(tinynet.{name}.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == (f"tinynet.{name}\n", 0), done.stderr

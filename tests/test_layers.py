@@ -68,7 +68,8 @@ def test_call_is_forward(cls):
 
 @every_layer
 def test_setup_tells_the_shape_of_the_output(cls):
-    for layer, x in layers_and_batches(cls):
+    for _, x in layers_and_batches(cls):
+        layer = from_example(cls)
         shape = layer.setup(x.shape[1:], np.random.default_rng(0))
         assert layer.forward(x).shape == (3, *shape)
 
@@ -341,13 +342,13 @@ def test_dropout_passes_the_gradient_where_it_passed_the_value():
         (lambda: Linear(-5), "Linear: out_features must be a whole number > 0, not -5"),
         (lambda: Linear(0), "Linear: out_features must be a whole number > 0, not 0"),
         (lambda: Linear("5"), "Linear: out_features must be a whole number > 0, not '5'"),
-        (lambda: Linear(True), "Linear: out_features must be a whole number > 0, not True"),
+        (lambda: Linear(True), "Linear: out_features must be a whole number > 0, not true"),
         (lambda: Linear(2.5), "Linear: out_features must be a whole number > 0, not 2.5"),
         (lambda: Linear(5, bias="no"), "Linear: bias must be true or false, not 'no'"),
         (lambda: Linear(5, bias=1), "Linear: bias must be true or false, not 1"),
         (lambda: Linear(5, init="orthogonal"), "'zeros', not 'orthogonal'"),
         (lambda: Linear(5, name=3), "Linear: name must be a text or null, not 3"),
-        (lambda: Linear(5, trainable=None), "Linear: trainable must be true or false, not None"),
+        (lambda: Linear(5, trainable=None), "Linear: trainable must be true or false, not null"),
         (lambda: Dropout(1.5), "Dropout: p must be a number >= 0 and <= 1, not 1.5"),
         (lambda: Dropout(-0.1), "Dropout: p must be a number >= 0 and <= 1, not -0.1"),
         (lambda: Dropout(float("nan")), "Dropout: p must be a number >= 0 and <= 1, not nan"),

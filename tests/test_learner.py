@@ -1,6 +1,7 @@
 """The training loop: its records against figures worked out by hand, early stopping, the best epoch, divergence."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -240,7 +241,8 @@ def watching(make, monkeypatch):
         validation = experiment.dataset.validation
 
         def figures(parts, split):
-            value = values[experiment.learner.progress.epoch]
+            # Three splits are measured for each record.
+            value = values[len(experiment.learner.progress.records)]
             watched = split is (validation if monitor.startswith("validation") else experiment.dataset.train)
             if monitor.endswith("error"):
                 return 1.0, value if watched else 0.0
@@ -399,6 +401,25 @@ def test_schedules_show_in_the_learning_rate_and_in_the_steps(make, schedule, fa
         np.testing.assert_allclose(at[i] - at[i + 1], 0.1 * factor * gradients[i], rtol=1e-7, atol=1e-14)
 
 
+# NumPy's warnings
+
+
+def test_the_caller_s_handling_of_overflow_stays_as_it_is(make):
+    before = np.geterr()
+    one, other = make().learner.steps(), make().learner.steps()
+    # One ends while the other is within an epoch.
+    for _ in range(6):
+        next(one)
+        assert np.geterr() == before
+        next(other)
+        assert np.geterr() == before
+    for _ in one:
+        assert np.geterr() == before
+    for _ in other:
+        assert np.geterr() == before
+    assert np.geterr() == before
+
+
 # Divergence
 
 
@@ -407,14 +428,16 @@ def test_divergence_names_the_layer_and_the_epoch(make):
     records = []
     with pytest.raises(DivergedError) as caught:
         records.extend(experiment.train())
-    message = str(caught.value)
     epoch = experiment.learner.progress.epoch
-    assert (
-        f"diverged in epoch {epoch + 1}: the loss became" in message or f"diverged in epoch {epoch}: a par" in message
+    # All parameters are finite still: the loss is found before the update.
+    assert re.fullmatch(
+        rf"the training diverged in epoch {epoch + 1}: the loss became inf in batch \d\. "
+        r"The largest output is that of linear2, up to \d\.\d+e\+\d+\. "
+        r"Try a smaller learning rate \(optimizer\.SGD\.lr, now 1e\+12\), or training\.clip_norm: 1\.",
+        str(caught.value),
     )
-    assert "linear1" in message
-    assert "Try a smaller learning rate (optimizer.SGD.lr, now 1e+12), or training.clip_norm: 1." in message
     assert caught.value.exit_status == 3
+    assert np.isfinite(parameters(experiment)).all()
 
 
 def test_divergence_names_the_first_layer_that_is_wrong(make):
@@ -422,6 +445,23 @@ def test_divergence_names_the_first_layer_that_is_wrong(make):
     experiment.net.parameters[2].tensor[0, 0] = np.nan
     with pytest.raises(DivergedError, match=r"epoch 0.*linear2 "):
         next(experiment.train())
+
+
+def test_divergence_names_the_layer_whose_output_is_not_finite(make):
+    experiment = make()
+    steps = experiment.learner.steps()
+    next(steps)
+    linear1, linear2 = experiment.net.parameters[1], experiment.net.parameters[2]
+    linear1.tensor[:] = 10
+    linear2.tensor[:] = 3e38
+    with pytest.raises(DivergedError) as caught:
+        next(steps)
+    assert (
+        "epoch 1: the loss became nan in batch 1. The first layer with NaN or infinity is linear2 (its output). "
+        in (str(caught.value))
+    )
+    # Its update would have made all of them NaN, of the first layer too.
+    assert np.isfinite(parameters(experiment)).all()
 
 
 def test_divergence_in_a_batch_is_told_in_that_epoch(make):
@@ -514,6 +554,57 @@ def test_a_linear_net_reaches_the_least_squares_fit(make, regression):
     figures = experiment.evaluate("train")
     assert figures.loss == pytest.approx(np.mean(residual**2), rel=1e-6)
     assert figures.r2 == pytest.approx(np.corrcoef(design @ fit, regression["y_train"])[0, 1] ** 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("dataset", ["NPZ: {path: n.npz, %s}", "CSV: {path: n.csv, column: c, task: regression, %s}"])
+def test_an_autoencoder_on_standardised_inputs_answers_in_their_own_units(make, regression, tmp_path, dataset):
+    x = regression["x_train"] * [100, 1, 0.01] + [5, 500, 0]
+    np.savez(tmp_path / "n.npz", **{**regression, "x_train": x})
+    lines = [",".join(map(repr, row)) for row in np.column_stack([x, regression["y_train"]]).tolist()]
+    (tmp_path / "n.csv").write_text("a,b,d,c\n" + "\n".join(lines) + "\n")
+    experiment = make(
+        {DISK: dataset % "targets: inputs, standardize: true", LOSS: "loss: MSE", "- Linear: 2": "- Linear: 3"},
+        "optimizer=Adam: 0.05", "training.epochs=40", "training.evaluate_train=true", "dtype=float64",
+    )  # fmt: skip
+    records = list(experiment.train())
+    data, scaling = experiment.dataset.train, experiment.description.input_scaling
+    np.testing.assert_array_equal(data.targets, data.x)
+    np.testing.assert_allclose(data.x.std(axis=0), 1, rtol=1e-9)
+    own = data.x * scaling.deviation + scaling.mean
+    difference = experiment.predict(own) - own
+    # Each number lies near the one it comes from: the columns differ by a factor of 10,000.
+    assert np.all(np.abs(difference).mean(axis=0) < scaling.deviation)
+    figures = experiment.evaluate("train")
+    for loss in (figures.loss, records[-1].train_loss):
+        assert loss == pytest.approx(np.mean(difference**2), rel=1e-9)
+    assert figures.mean_absolute_error == pytest.approx(np.mean(np.abs(difference)), rel=1e-9)
+    centred = own - own.mean(axis=0)
+    assert figures.r2 == pytest.approx(1 - np.sum(difference**2) / np.sum(centred**2), rel=1e-9)
+
+
+def test_binary_cross_entropy_on_inputs_answers_with_shares(make):
+    experiment = make({"test: 20": "test: 20, targets: inputs", LOSS: "loss: BinaryCrossEntropy"}, "dtype=float64")
+    list(experiment.train())
+    x = experiment.dataset.test.x
+    shares = 1 / (1 + np.exp(-experiment.net(x)))
+    np.testing.assert_allclose(experiment.predict(x), shares, rtol=1e-12)
+    figures = experiment.evaluate()
+    expected = 1 - np.sum((shares - x) ** 2) / np.sum((x - x.mean(axis=0)) ** 2)
+    assert figures.r2 == pytest.approx(expected, rel=1e-12)
+    assert figures.mean_absolute_error == pytest.approx(np.mean(np.abs(shares - x)), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("names", "answers"),
+    [(["-1", "1"], [-1, 1]), (["0", "10"], [0, 10]), (["01", "1"], ["01", "1"]), (["+1", "-1"], ["+1", "-1"])],
+)
+def test_classes_that_are_named_by_whole_numbers_come_back_as_such(make, tmp_path, names, answers):
+    x = np.linspace(-1, 1, 40)[:, None]
+    y = np.array(names)[(x[:, 0] > 0).astype(int)]
+    np.savez(tmp_path / "n.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    experiment = make({DISK: "NPZ: n.npz"}, "optimizer=Adam: 0.1", "training.epochs=30")
+    list(experiment.train())
+    assert experiment.predict([[-1.0], [1.0]]).tolist() == answers
 
 
 def test_r2_of_equal_targets_is_none(make, tmp_path, regression):

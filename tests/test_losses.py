@@ -182,3 +182,28 @@ def test_the_class_is_one_above_the_threshold():
 def test_refused_deltas(delta):
     with pytest.raises(OptionError, match="Huber: delta must be a number > 0, not "):
         Huber(delta)
+
+
+@pytest.mark.parametrize("z", [10, 20, -30])
+@pytest.mark.parametrize("y", [0, 1])
+def test_binary_cross_entropy_keeps_its_digits_in_float32(z, y):
+    # log(1 + exp(z)) - y z in float64, without the cancellation; e^-30 is far below float32's last digit of 30.
+    exact = np.log1p(np.exp(-abs(z))) + (abs(z) if (z > 0) != (y == 1) else 0)
+    value, gradient = BinaryCrossEntropy()(np.array([[z]], "float32"), np.array([[y]], "float32"))
+    assert value == pytest.approx(exact, rel=1e-6, abs=0)
+    assert gradient[0, 0] == pytest.approx(1 / (1 + np.exp(-float(z))) - y, rel=1e-6, abs=6e-8)
+
+
+@pytest.mark.parametrize("labels", [np.array([True, False]), np.array([0.0, 1.0]), np.array([0.5, 1.0])])
+def test_cross_entropy_takes_whole_numbers_only(labels):
+    with pytest.raises(ShapeError, match=rf"^class indices must be whole numbers, not {labels.dtype}$"):
+        CrossEntropy()(np.zeros((2, 3)), labels)
+
+
+@every_loss
+@pytest.mark.parametrize("rounds", [(), (4,)])
+def test_an_empty_batch_is_refused(cls, rounds):
+    loss = from_example(cls)
+    target = np.zeros((*rounds, 0), int) if loss.takes_labels else np.zeros((*rounds, 0, 3))
+    with pytest.raises(ShapeError, match=r"^the batch is empty$"):
+        loss(np.zeros((*rounds, 0, 3)), target)

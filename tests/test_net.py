@@ -1,11 +1,17 @@
 """The net: names, shapes, parameters, seeds, freezing, and what forward, backward and update do together."""
 
+import copy
+import pickle
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from gradients import spaced
 
+from tinynet import registry
 from tinynet.errors import OptionError, ShapeError
 from tinynet.layers.activations import ReLU, Softmax, Tanh
+from tinynet.layers.base import Layer
 from tinynet.layers.dropout import Dropout
 from tinynet.layers.linear import Linear
 from tinynet.layers.shape import Flatten
@@ -51,8 +57,19 @@ def test_two_layers_of_one_name():
 
 def test_one_layer_twice():
     layer = Linear(2)
-    with pytest.raises(ShapeError, match="another layer called 'linear1'"):
+    with pytest.raises(LayerError) as caught:
         Net([layer, layer], (2,))
+    assert str(caught.value) == "layers[1] Linear belongs to a net already. Make a new one."
+    assert caught.value.index == 1
+
+
+def test_one_layer_in_two_nets():
+    net = Net([Linear(2), Tanh()], (2,))
+    before, name = net.vector.tensor.copy(), net.layers[1].name
+    with pytest.raises(LayerError, match=r"layers\[1\] Tanh belongs to a net already\. Make a new one\."):
+        Net([Linear(2), net.layers[1]], (2,))
+    np.testing.assert_array_equal(net.vector.tensor, before)
+    assert (net.layers[1].name, net.layers[1].clock) == (name, net.clock)
 
 
 # Shapes
@@ -94,6 +111,31 @@ def test_height_is_not_width():
     net = Net([Flatten(), Linear(2)], (3, 4, 2))
     with pytest.raises(ShapeError, match=r"must be \(batch, 3, 4, 2\)"):
         net.forward(np.zeros((5, 3, 2, 4)))
+
+
+@pytest.mark.parametrize("shape", [2, (0,), (-3,), (2.0,), ("2",)])
+def test_an_input_shape_that_is_none(shape):
+    with pytest.raises(ShapeError, match="input_shape must be whole numbers > 0, as in"):
+        Net([Linear(2)], shape)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float16", "complex64", bool, "nonsense", 7])
+def test_refused_dtypes(dtype):
+    with pytest.raises(OptionError, match=r"^dtype must be float32 or float64, not \S+$"):
+        Net([Linear(2)], (2,), dtype=dtype)
+
+
+@pytest.mark.parametrize("layer", [Linear, "ReLU", None])
+def test_what_is_no_layer_is_refused(layer):
+    with pytest.raises(LayerError) as caught:
+        Net([ReLU(), layer], (2,))
+    assert str(caught.value) == f"layers[1] is {layer!r}, not a layer. Write it as in Linear(25) or ReLU()."
+    assert caught.value.index == 1
+
+
+def test_the_name_of_the_input_is_taken():
+    with pytest.raises(LayerError, match="the name 'input' is that of the net's own input"):
+        Net([ReLU(), Linear(2, name="input")], (2,))
 
 
 def test_a_net_needs_a_layer():
@@ -229,6 +271,20 @@ def test_forward_leaves_its_input(small_net, batch):
     np.testing.assert_array_equal(batch, before)
 
 
+@pytest.mark.parametrize("shape", [(7, 3), (6, 2), (2,), (1, 2), (7, 1), ()])
+def test_a_gradient_of_another_shape_is_refused(small_net, batch, shape):
+    small_net.forward(batch)
+    with pytest.raises(ShapeError) as caught:
+        small_net.backward(np.ones(shape))
+    assert str(caught.value) == f"the gradient has shape {shape}, the last output (7, 2). Call forward first."
+    assert not small_net.vector.gradient.any()
+
+
+def test_backward_before_forward_is_refused(small_net):
+    with pytest.raises(ShapeError, match=r"Call forward first\."):
+        small_net.backward(np.ones((7, 2)))
+
+
 def test_gradients_accumulate_until_they_are_zeroed(small_net, batch):
     dy = spaced((7, 2), seed=1)
     small_net.forward(batch)
@@ -312,6 +368,83 @@ def test_a_net_without_anything_to_learn(layers, batch):
     net.update(SGD())
 
 
+# Copies
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "pickle"])
+def test_a_copy_trains_like_the_original_and_apart_from_it(batch, copied):
+    net = Net([Linear(5, trainable=False), Tanh(), Dropout(0.3), Linear(2)], (2,), dtype="float64")
+    train_step(net, batch, np.sin(batch), SGD(lr=0.1))
+    other, before = copied(net), net.vector.all_tensors.copy()
+    found = []
+    for each in (other, net):
+        optimizer = Adam(lr=0.1)
+        found.append([train_step(each, batch, np.sin(batch), optimizer) for _ in range(5)])
+        assert np.any(each.vector.all_tensors != before)
+        assert all(np.shares_memory(p.tensor, each.vector.all_tensors) for p in each.parameters)
+        assert each.clock.step == 6
+        if each is other:
+            np.testing.assert_array_equal(net.vector.all_tensors, before)
+    assert found[0] == found[1]
+    assert other.vector.all_tensors.tobytes() == net.vector.all_tensors.tobytes()
+
+
+# A person's own layers
+
+
+@pytest.fixture
+def own_layers(monkeypatch):
+    """Two layers that forget to call their base: one in __post_init__, one in __init__."""
+    for name in ("Scale", "Shift"):
+        monkeypatch.setitem(registry.classes("layer"), name, None)
+
+    @dataclass(eq=False)
+    class Scale(Layer):
+        """y = factor x"""
+
+        factor: float = 2.0
+
+        def __post_init__(self):
+            self.twice = 2 * self.factor
+
+        def forward(self, x, training=False):
+            self.x, self.y = x, self.twice * x
+            return self.y
+
+        def backward(self, dy):
+            return self.twice * dy
+
+    class Shift(Layer):
+        """y = x + b"""
+
+        def __init__(self, start):
+            self.start = start
+
+        def setup(self, shape, rng):
+            self.bias = self.parameter("bias", shape, self.start)
+            return shape
+
+        def forward(self, x, training=False):
+            self.x, self.y = x, x + self.bias.tensor
+            return self.y
+
+        def backward(self, dy):
+            self.bias.gradient += dy.sum(axis=0)
+            return dy
+
+    return Scale(1.5), Shift(0.25)
+
+
+def test_own_layers_that_do_not_call_their_base_work_in_a_net(own_layers, batch):
+    net = Net([Linear(2), *own_layers], (2,), dtype="float64")
+    weight, bias = (p.tensor for p in net.parameters[:2])
+    np.testing.assert_allclose(net(batch), 3 * (batch @ weight + bias) + 0.25, rtol=1e-14)
+    assert [p.name for p in net.parameters] == ["linear1.weight", "linear1.bias", "shift1.bias"]
+    optimizer = SGD(lr=0.02)
+    losses = [train_step(net, batch, np.sin(batch), optimizer) for _ in range(50)]
+    assert losses[-1] < losses[0] / 2
+
+
 # Frozen layers
 
 
@@ -363,14 +496,18 @@ def test_summary():
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-def test_not_finite_names_the_layer(small_net, batch, wrong):
-    assert small_net.not_finite() is None
+def test_blame_names_the_first_layer_that_is_not_finite(small_net, batch, wrong):
     small_net.forward(batch)
-    assert small_net.not_finite() is None
-    small_net.layers[3].y[2, 1] = wrong
-    assert small_net.not_finite() == "tanh1 (its output)"
+    small_net.layers[4].y[1, 1] = small_net.layers[3].y[2, 1] = wrong
+    assert small_net.blame() == "The first layer with NaN or infinity is tanh1 (its output)."
     small_net.layers[2].parameters[1].tensor[0, 0] = wrong
-    assert small_net.not_finite() == "linear2 (its parameters)"
+    assert small_net.blame() == "The first layer with NaN or infinity is linear2 (its parameters)."
+
+
+def test_blame_of_finite_numbers_is_the_largest_output(small_net, batch):
+    small_net.forward(batch)
+    small_net.layers[2].y[3, 1] = -1234.5
+    assert small_net.blame() == "The largest output is that of linear2, up to 1.23e+03."
 
 
 def test_an_option_error_is_a_value_error():

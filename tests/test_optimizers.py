@@ -6,6 +6,8 @@ from gradients import from_example
 
 from tinynet import registry
 from tinynet.errors import OptionError, ShapeError
+from tinynet.layers.linear import Linear
+from tinynet.net import Net
 from tinynet.optimizers import SGD, Adam, AdamW
 
 every_optimizer = pytest.mark.parametrize("cls", registry.classes("optimizer").values())
@@ -90,7 +92,8 @@ def test_smaller_loss_after_some_steps(cls):
 def test_learning_rate_is_what_a_step_uses(cls):
     scheduled, other = cls(lr=0.1), cls(lr=0.025)
     assert scheduled.learning_rate == 0.1
-    scheduled.learning_rate = 0.025
+    scheduled.factor = 0.25
+    assert scheduled.learning_rate == 0.025
     assert steps(scheduled, 1, [1, 2, 3]) == steps(other, 1, [1, 2, 3])
     assert scheduled.lr == 0.1
 
@@ -127,10 +130,23 @@ def test_state_and_steps_are_all_there_is_to_resume(make):
 
 
 @pytest.mark.parametrize("optimizer", [SGD(momentum=0.9), Adam(), AdamW()])
-def test_an_optimizer_belongs_to_one_net(optimizer):
+def test_what_is_remembered_has_one_length(optimizer):
     optimizer.step(np.ones(3), np.ones(3))
-    with pytest.raises(ShapeError, match="used for another net"):
+    with pytest.raises(ShapeError, match=r"the optimizer remembers \(3,\), but is given \(4,\)"):
         optimizer.step(np.ones(4), np.ones(4))
+
+
+@every_optimizer
+def test_an_optimizer_belongs_to_one_net(cls):
+    # Of the same size, so that only the net tells them apart.
+    one, other, optimizer = Net([Linear(2)], (2,)), Net([Linear(2)], (2,)), cls()
+    one.update(optimizer)
+    one.update(optimizer)
+    before = other.vector.tensor.copy()
+    with pytest.raises(OptionError) as caught:
+        other.update(optimizer)
+    assert str(caught.value) == "this optimizer has been used for another net. Make a new one for each net."
+    np.testing.assert_array_equal(other.vector.tensor, before)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +172,7 @@ def test_an_optimizer_belongs_to_one_net(optimizer):
             "Adam: betas must be [a number >= 0 and < 1, a number >= 0 and < 1], not 0.9",
         ),
         (lambda: Adam(eps=0), "Adam: eps must be a number > 0, not 0"),
-        (lambda: AdamW(weight_decay=True), "AdamW: weight_decay must be a number >= 0, not True"),
+        (lambda: AdamW(weight_decay=True), "AdamW: weight_decay must be a number >= 0, not true"),
     ],
 )
 def test_refused_options(make, message):

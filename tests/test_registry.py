@@ -1,6 +1,6 @@
 """Components: how they are found, what their docstrings say of them, and which values their options take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import annotated_types as limits
@@ -8,6 +8,7 @@ import pytest
 from gradients import from_example
 
 from tinynet import registry
+from tinynet.errors import OptionError
 from tinynet.layers.activations import ReLU
 from tinynet.layers.base import Layer
 from tinynet.layers.linear import Linear
@@ -57,6 +58,32 @@ def test_a_class_is_registered_by_its_definition(twice):
     assert registry.classes("layer")["Twice"] is twice
     assert list(registry.classes("layer"))[-1] == "Twice"
     assert registry.find("Twice") is twice
+
+
+def test_a_name_of_another_module_is_refused_and_the_same_module_again_replaces(twice):
+    with pytest.raises(OptionError) as caught:
+        type("Twice", (Layer,), {"__module__": "elsewhere"})
+    assert str(caught.value) == f"there is a layer Twice in {__name__}. Give yours another name."
+    assert registry.find("Twice") is twice
+    # Of any kind: `loss: Linear` would be no clearer.
+    with pytest.raises(OptionError, match=r"there is a layer Linear in tinynet\.layers\.linear"):
+        type("Linear", (MSE,), {"__module__": __name__})
+    assert registry.find("Linear") is Linear
+    again = type("Twice", (Layer,), {"__module__": __name__})
+    assert registry.find("Twice") is again
+
+
+def test_a_default_may_come_from_a_factory(monkeypatch):
+    monkeypatch.setitem(registry.classes("layer"), "Listed", None)
+
+    @dataclass(eq=False)
+    class Listed(Layer):
+        sizes: list = field(default_factory=lambda: [1, 2])
+
+    option = registry.options(Listed)[0]
+    assert (option.name, option.default, option.required) == ("sizes", [1, 2], False)
+    assert Listed().sizes == [1, 2]
+    assert Listed().sizes is not Listed().sizes
 
 
 def test_abstract_classes_are_not_registered():
@@ -241,4 +268,5 @@ def test_mismatch(annotation, fit, text, misfits):
     for value in fit:
         assert registry.mismatch(value, annotation) is None
     for value in misfits:
-        assert registry.mismatch(value, annotation) == f"must be {text}, not {value!r}"
+        shown = "null" if value is None else "true" if value is True else repr(value)
+        assert registry.mismatch(value, annotation) == f"must be {text}, not {shown}"

@@ -6,15 +6,18 @@ import math
 import re
 import signal
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 import tinynet
+from tinynet import registry
 from tinynet.checkpoint import capture, read
-from tinynet.errors import CheckpointError, DivergedError, UsageError
+from tinynet.errors import CheckpointError, DataError, DivergedError, UsageError
 from tinynet.experiment import restore
 from tinynet.learner import Learner
+from tinynet.optimizers import Optimizer
 from tinynet.run import Run, find_checkpoint, resume
 
 HEADING = (
@@ -189,6 +192,35 @@ def test_a_run_may_not_be_kept_in_a_file(make, tmp_path):
         Run.create(make(), tmp_path / "runs", [])
 
 
+def strict(text):
+    """The value of a JSON text; NaN and Infinity are none."""
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_within_an_epoch_the_figures_of_a_regression_that_no_record_holds_are_null(make, tmp_path, monkeypatch):
+    monkeypatch.setattr(tinynet.run, "WATCH_SECONDS", 0)
+    experiment = make({"test: 20": "test: 20, targets: inputs", "loss: CrossEntropy": "loss: MSE"})
+    run, learner = Run.create(experiment, tmp_path / "runs", []), experiment.learner
+
+    def stop(record):
+        run.stop = record is None and learner.progress.epoch == 1
+
+    assert run.train(learner, stop) == "interrupted"
+    assert learner.progress.batch == 1
+    run.summarise(experiment, learner, "interrupted")
+    last = strict((run.folder / "summary.json").read_text())["last"]
+    assert (last["epoch"], last["test_loss"]) == (1, learner.progress.records[1].test_loss)
+    assert (last["test_r2"], last["test_mean_absolute_error"]) == (None, None)
+    again, resumed = resume(run.folder, [])
+    again.train(resumed.learner, lambda record: None)
+    again.summarise(resumed, resumed.learner, "finished")
+    assert strict((run.folder / "summary.json").read_text())["last"]["test_r2"] == resumed.evaluate().r2 is not None
+
+
 # Finding checkpoints and runs
 
 
@@ -209,9 +241,10 @@ def test_a_run_that_is_not_there(tmp_path, train_run, monkeypatch):
         find_checkpoint("other")
     with pytest.raises(UsageError, match=r"no meta\.json"):
         find_checkpoint(tmp_path)
-    (run.folder / "meta.json").write_text("{")
-    with pytest.raises(CheckpointError, match=r"meta\.json is broken"):
-        Run.open(run.folder)
+    for text in ("{", "", "[1]", "null", "3", '"a"'):
+        (run.folder / "meta.json").write_text(text)
+        with pytest.raises(CheckpointError, match=r"small: meta\.json is broken"):
+            Run.open(run.folder)
 
 
 def test_broken_metrics_are_told(train_run):
@@ -418,6 +451,108 @@ def test_a_resumed_run_stays_the_same_experiment(train_run, override, message):
         resume(run.folder, [override])
 
 
+def test_a_run_whose_learning_rate_has_come_to_0_gets_no_more_epochs(train_run):
+    run, _ = train_run({"training:": "schedule: CosineLR\ntraining:"})
+    before = (run.folder / "resolved.yaml").read_text()
+    with pytest.raises(UsageError) as caught:
+        resume(run.folder, ["training.epochs=5"])
+    assert str(caught.value) == (
+        "training.epochs=5: the schedule has brought the learning rate to 0 by then, so more epochs change nothing. "
+        "Train the config anew with that many."
+    )
+    assert (run.folder / "resolved.yaml").read_text() == before
+
+
+def test_a_run_whose_learning_rate_comes_to_0_goes_on_to_its_own_end(make, tmp_path):
+    experiment = make({"training:": "schedule: {CosineLR: 2}\ntraining:"}, "training.epochs=4")
+    run = Run.create(experiment, tmp_path / "runs", [])
+    run.train(experiment.learner, lambda record: setattr(run, "stop", record is not None and record.epoch == 1))
+    for overrides in ([], ["training.checkpoint_seconds=1"], ["training.epochs=4"]):
+        assert not resume(run.folder, overrides)[1].learner.finished
+
+
+def test_a_run_whose_learning_rate_is_still_above_0_gets_more_epochs(train_run):
+    parts = {"training:": "schedule: {StepLR: 1}\ntraining:"}
+    run, _ = train_run(parts)
+    again, resumed = resume(run.folder, ["training.epochs=4"])
+    assert again.train(resumed.learner, lambda record: None) == "finished"
+    assert rows(run.folder) == rows(train_run(parts, "training.epochs=4")[0].folder)
+
+
+@pytest.fixture
+def uncounted(monkeypatch):
+    """An optimizer that does not count its steps."""
+    monkeypatch.setitem(registry.classes("optimizer"), "Uncounted", None)
+
+    @dataclass(eq=False)
+    class Uncounted(Optimizer):
+        """θ ← θ - lr g"""
+
+        lr: float = 0.1
+
+        def step(self, tensor, gradient):
+            tensor -= self.learning_rate * gradient
+
+
+@pytest.mark.usefixtures("uncounted")
+def test_the_net_s_own_count_goes_on_with_an_optimizer_that_does_not_count(make, tmp_path):
+    # The masks of dropout follow from it.
+    parts = {"SGD: {lr: 0.1}": "Uncounted", "- ReLU": "- Dropout: 0.5"}
+    whole, stopped = make(parts), make(parts)
+    list(whole.train())
+    for record in stopped.train():
+        if record.epoch == 1:
+            break
+    assert (stopped.net.clock.step, stopped.optimizer.steps) == (3, 0)
+    capture(stopped.learner).save(tmp_path / "last.npz")
+    again = tinynet.load_checkpoint(tmp_path / "last.npz")
+    assert again.net.clock.step == 3
+    list(again.train())
+    assert again.net.vector.all_tensors.tobytes() == whole.net.vector.all_tensors.tobytes()
+
+
+def test_a_file_that_has_changed_since_the_training_is_refused(train_run, tmp_path):
+    lines = [f"{a:.3f},{b:.3f},{'cat' if a > b else 'dog'}" for a, b in np.random.default_rng(0).random((40, 2))]
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,kind\n" + "\n".join(lines) + "\n")
+    run, experiment = train_run({"Disk: {train: 40, test: 20}": "CSV: {path: t.csv, column: kind}"})
+    assert tinynet.load_checkpoint(run.last_path).evaluate().loss == experiment.evaluate().loss
+    before, x = path.read_text(), np.array([[0.25, 0.5]])
+    path.write_text(before.replace("cat", "cow"))
+    tinynet.load_checkpoint(run.last_path).evaluate()  # the names of the classes are those of the checkpoint
+    path.write_text(before.replace(lines[7], "0.001" + lines[7][5:]))
+    again = tinynet.load_checkpoint(run.last_path)
+    for refused in (
+        lambda: again.dataset,
+        again.evaluate,
+        lambda: next(resume(run.folder, ["training.epochs=3"])[1].train()),
+    ):
+        with pytest.raises(DataError) as caught:
+            refused()
+        assert str(caught.value) == (
+            "the dataset is not the one of the training: its file has changed. Put the old one back, or train anew. "
+            "`tinynet predict` uses the net on any file."
+        )
+    np.testing.assert_array_equal(again.predict(x), experiment.predict(x))
+    path.write_text(before)
+    assert again.evaluate().loss == experiment.evaluate().loss
+
+
+def test_metrics_are_the_same_bytes_after_resuming_but_for_the_seconds(make, train_run, tmp_path):
+    parts = {"test: 20": "test: 20, validation: 0.2"}
+    whole, _ = train_run(parts, "training.epochs=4")
+    experiment = make(parts, "training.epochs=4")
+    run = Run.create(experiment, tmp_path / "runs", [])
+    run.train(experiment.learner, lambda record: setattr(run, "stop", record is not None and record.epoch == 2))
+    again, resumed = resume(run.folder, [])
+    again.train(resumed.learner, lambda record: None)
+    found = [(folder / "metrics.csv").read_bytes() for folder in (whole.folder, run.folder)]
+    one, other = (re.sub(rb",[^,]*\n", b",\n", text) for text in found)
+    assert one == other
+    assert one.count(b"\n") == 6
+    assert b"\r" not in b"".join(found)
+
+
 def test_a_run_without_a_checkpoint_cannot_go_on(make, tmp_path):
     run = Run.create(make(), tmp_path / "runs", [])
     with pytest.raises(UsageError, match="no checkpoint yet"):
@@ -458,6 +593,57 @@ def test_a_diverged_run_keeps_its_last_finite_epoch(make, tmp_path):
     assert len(rows(run.folder)) == 4
 
 
+def test_a_run_that_diverges_in_its_measurement_says_the_same_epoch_everywhere(make, tmp_path, monkeypatch):
+    monkeypatch.setattr(tinynet.run, "WATCH_SECONDS", 0)
+    experiment = make({}, "training.epochs=6")
+    run, progress = Run.create(experiment, tmp_path / "runs", []), experiment.learner.progress
+
+    def break_it(record):
+        # After the last batch of the third epoch.
+        if record is None and (progress.epoch, progress.batch) == (2, 3):
+            experiment.net.parameters[0].tensor[:] = np.nan
+
+    with pytest.raises(DivergedError, match="diverged in epoch 3: a parameter became NaN or infinite"):
+        run.train(experiment.learner, break_it)
+    summary = run.summarise(experiment, experiment.learner, "diverged")
+    assert (progress.epoch, summary["epochs"], summary["last"]["epoch"], read(run.last_path).epoch) == (2, 2, 2, 2)
+    assert [row[1] for row in rows(run.folder)[1:]] == ["0", "1", "2"]
+    assert len(progress.records) == 3
+
+
+def test_a_diverged_regression_has_all_figures_of_its_last_good_epoch(make, tmp_path):
+    experiment = make({"test: 20": "test: 20, targets: inputs", "loss: CrossEntropy": "loss: MSE"}, "training.epochs=6")
+    run, figures = Run.create(experiment, tmp_path / "runs", []), []
+
+    def break_it(record):
+        if record is not None and record.epoch == 2:
+            figures.append(experiment.evaluate())
+            experiment.net.parameters[0].tensor[:] = np.nan
+
+    with pytest.raises(DivergedError, match="epoch 3"):
+        run.train(experiment.learner, break_it)
+    last = run.summarise(experiment, experiment.learner, "diverged")["last"]
+    assert (last["epoch"], last["test_r2"], last["test_loss"]) == (2, figures[0].r2, figures[0].loss)
+
+
+def test_a_run_that_diverges_at_once_has_no_figures_and_valid_json(command, write, changed, tmp_path):
+    x = np.linspace(-1, 1, 20)[:, None]
+    np.savez(tmp_path / "big.npz", x_train=x, y_train=1e30 * x, x_test=x, y_test=1e30 * x)
+    path = write(
+        changed(
+            {"Disk: {train: 40, test: 20}": "NPZ: big.npz", "loss: CrossEntropy": "loss: MSE", "Linear: 2": "Linear: 1"}
+        )
+    )
+    status, out, err = command("train", path, "--json")
+    assert status == 3
+    assert "the training diverged in epoch 0: test_loss became inf. " in err
+    assert "Nothing was trained yet: the data's numbers are too large. Try standardize: true, or dtype: float64." in err
+    folder = tmp_path / "runs" / "small"
+    for text in (out, (folder / "summary.json").read_text(), (folder / "meta.json").read_text()):
+        assert strict(text)["status"] == "diverged"
+    assert len(rows(folder)) == 1
+
+
 def test_a_diverged_run_at_the_command_line(command, write, changed, tmp_path):
     path = write(
         changed({"loss: CrossEntropy": "loss: MSE", "SGD: {lr: 0.1}": "SGD: {lr: 1e12}", "epochs: 2": "epochs: 50"})
@@ -465,8 +651,7 @@ def test_a_diverged_run_at_the_command_line(command, write, changed, tmp_path):
     status, out, err = command("train", path, "--json")
     assert status == 3, err
     assert "Traceback" not in err
-    assert "linear1" in err
-    assert re.search(r"diverged in epoch \d+", err)
+    assert re.search(r"diverged in epoch \d+: .* The largest output is that of linear2, up to ", err)
     assert json.loads(out)["status"] == "diverged"
     folder = tmp_path / "runs" / "small"
     assert json.loads((folder / "meta.json").read_text())["status"] == "diverged"

@@ -1,12 +1,13 @@
 """tinynet trains small neural networks from one YAML file, in NumPy code that can be read from end to end.
 
-Reading order: core, registry; layers, losses, optimizers, schedules, datasets; net; config, builder; evaluation,
-learner, checkpoint, experiment, run; plots; cli. Imports run in that direction only.
+Reading order: core, functions, registry; layers, losses, optimizers, schedules, datasets; net; config, builder;
+evaluation, learner, checkpoint, experiment, run; plots; cli. Imports run in that direction only.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 __version__ = "0.1.0"
@@ -27,14 +28,25 @@ _HOMES = {
     "Optimizer": "optimizers",
     "Schedule": "schedules",
     "Dataset": "datasets.base",
+    "Data": "datasets.base",
+    "Description": "datasets.base",
+    "Split": "datasets.base",
     "TinynetError": "errors",
+    "CheckpointError": "errors",
     "ConfigError": "errors",
+    "DataError": "errors",
+    "DivergedError": "errors",
+    "OptionError": "errors",
+    "ShapeError": "errors",
+    "UsageError": "errors",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(f"tinynet.{_HOMES[name]}"), name)
+    if not name.startswith("_") and importlib.util.find_spec(f"tinynet.{name}"):
+        return importlib.import_module(f"tinynet.{name}")
     if name.startswith("_"):
         raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
     registry = importlib.import_module("tinynet.registry")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
 
 from tinynet.config import Config
 from tinynet.core import Array
-from tinynet.datasets.base import SPLITS, Data, Description, Split
+from tinynet.datasets.base import SPLITS, Data, Dataset, Description, Split
 from tinynet.datasets.targets import Coding, encode
-from tinynet.errors import ConfigError, OptionError
+from tinynet.errors import ConfigError, DataError, OptionError
 from tinynet.fitting import coding_of, problems
 from tinynet.losses import BinaryCrossEntropy, Loss
 from tinynet.net import LayerError, Net
@@ -32,6 +35,8 @@ class Parts:
         How classes are coded as outputs; None in a regression or where the targets are the inputs.
     data
         The splits, with targets as the loss takes them; None until they are needed.
+    data_sha256
+        The digest that the splits must have, from a checkpoint.
     """
 
     config: Config
@@ -43,71 +48,105 @@ class Parts:
     coding: Coding | None
     data: Data | None = None
 
+    data_sha256: str | None = None
+
     @property
     def dataset(self) -> Data:
-        """The splits; loaded from their files at the first use, if the parts come from a checkpoint."""
+        """The splits; loaded from their files at the first use, if the parts come from a checkpoint.
+
+        Raises
+        ------
+        DataError
+            If a file is missing or broken, or has changed since the training.
+        """
         if self.data is None:
             data = self.config.dataset.make().load(self.config.seed, self.description)
-            self.data = _prepared(data, self.config, self.coding, self.net)
+            data = _prepared(data, self.config, self.coding, self.net)
+            if self.data_sha256 not in (None, data.sha256()):
+                raise DataError(
+                    "the dataset is not the one of the training: its file has changed. Put the old one back, or train "
+                    "anew. `tinynet predict` uses the net on any file."
+                )
+            self.data = data
         return self.data
 
+    def digest(self) -> str:
+        """The digest of the splits."""
+        if self.data_sha256 is None:
+            self.data_sha256 = self.dataset.sha256()
+        return self.data_sha256
 
-def assemble(config: Config, known: Description | None = None) -> Parts:
-    """Build the parts of a config.
+    @classmethod
+    def of(cls, config: Config, known: Description | None = None) -> Self:
+        """Build the parts of a config.
 
-    Parameters
-    ----------
-    config
-        A checked config.
-    known
-        The description of the dataset from a checkpoint: nothing is then loaded.
+        Parameters
+        ----------
+        config
+            A checked config.
+        known
+            The description of the dataset from a checkpoint: nothing is then loaded.
 
-    Raises
-    ------
-    ConfigError
-        For layers, loss and dataset that do not fit each other, at their line.
-    DataError
-        If the dataset's files are missing or broken.
-    """
-    dataset, loss = config.dataset.make(), config.loss.make()
-    data: Data | None = None
-    if known is None:
+        Raises
+        ------
+        ConfigError
+            For layers, loss and dataset that do not fit each other, at their line.
+        DataError
+            If the dataset's files are missing or broken.
+        """
+        data: Data | None = None
+        if known is None:
+            data = _load(config)
+            known = data.description
+        loss: Loss = config.loss.make()
         try:
-            data = dataset.load(config.seed)
-        except OptionError as error:
-            raise config.error(("dataset", config.dataset.cls.__name__), str(error)) from None
-        known = data.description
-    description = known
+            net = Net([spec.make() for spec in config.layers], known.input_shape, config.seed, config.dtype)
+        except LayerError as error:
+            name = config.layers[error.index].cls.__name__
+            raise config.error(("layers", error.index, name), str(error)) from None
+        found = problems(config, net, loss, known, data.notes if data else [])
+        if found:
+            raise ConfigError(found)
+        loss.sample_rank = len(net.output_shape)
+        coding = coding_of(config, loss, net, known)
+        if data is not None:
+            data = _prepared(data, config, coding, net)
+            _check_shares(data, config, loss)
+        schedules = [spec.make() for spec in config.schedule]
+        return cls(config, net, loss, config.optimizer.make(), schedules, known, coding, data)
+
+
+def _load(config: Config) -> Data:
+    dataset: Dataset = config.dataset.make()
     try:
-        net = Net([spec.make() for spec in config.layers], description.input_shape, config.seed, config.dtype)
-    except LayerError as error:
-        name = config.layers[error.index].cls.__name__
-        raise config.error(("layers", error.index, name), str(error)) from None
-    found = problems(config, net, loss, description)
-    if found:
-        raise ConfigError(found)
-    coding = coding_of(config, loss, net, description)
-    loss.sample_rank = len(net.output_shape)
-    if data is not None:
-        data = _prepared(data, config, coding, net)
-        _check_shares(data, config, loss)
-    schedules = [spec.make() for spec in config.schedule]
-    return Parts(config, net, loss, config.optimizer.make(), schedules, description, coding, data)
+        return dataset.load(config.seed)
+    except OptionError as error:
+        raise config.error(("dataset", config.dataset.cls.__name__), str(error)) from None
 
 
 def _prepared(data: Data, config: Config, coding: Coding | None, net: Net) -> Data:
     """The data with the targets that the loss compares with, in the net's number type."""
+    data = replace(data)
     for name in SPLITS:
         part = data.split(name)
         if part is not None:
-            targets: Array | None = part.targets
-            if config.dataset.options["targets"] == "inputs":
-                targets = part.x
-            elif coding is not None and part.labels is not None:
+            targets = part.targets
+            if coding is not None and part.labels is not None:
                 targets = encode(part.labels, coding, net.output_shape[0])
-            x = part.x.astype(net.dtype)
-            setattr(data, name, Split(x, part.labels, None if targets is None else targets.astype(net.dtype)))
+            x = _converted(part.x, net, config, "inputs")
+            targets = None if targets is None else _converted(targets, net, config, "targets")
+            setattr(data, name, Split(x, part.labels, targets))
     return data
+
+
+def _converted(values: Array, net: Net, config: Config, what: str) -> Array:
+    with np.errstate(over="ignore"):
+        found: Array = values.astype(net.dtype)
+    if not np.isfinite(found).all():
+        most = f"{np.abs(values).max():.3g}"
+        at = ("dataset", config.dataset.cls.__name__)
+        raise config.error(at, f"its {what} go up to {most}, too large for {net.dtype}. Scale them in the file.")
+    return found
 
 
 def _check_shares(data: Data, config: Config, loss: Loss) -> None:

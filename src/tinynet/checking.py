@@ -11,15 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from tinynet import registry, yaml_reader
+from tinynet import registry
 from tinynet.errors import ConfigError, OptionError
 from tinynet.grammar import KEYS, SECTIONS, Head, Training, model
 from tinynet.messages import a, dotted, example, plain, several, unknown, unknown_component
 from tinynet.overrides import OverrideError, parse, put
-from tinynet.registry import Component
-from tinynet.yaml_reader import FAULTY
-
-Keys = yaml_reader.Path
+from tinynet.registry import Component, shown
+from tinynet.yaml_reader import FAULTY, Keys
 
 
 @dataclass(frozen=True)
@@ -86,6 +84,10 @@ class Checker:
         name = default_name if tree.get("name") is None else tree["name"]
         if isinstance(name, str) and safe_name(name) != name:
             self.report(("name",), f"{name!r} cannot be a folder's name. Write {safe_name(name)!r}.")
+        for spec in filter(None, specs["schedule"]):
+            # A length that follows from the training is written out, so that a run resumed for longer keeps it.
+            if training is not None and spec.options.get("T_max", 0) is None:
+                spec.options["T_max"] = training.epochs
         if self.found or head is None or training is None:
             raise ConfigError(list(dict.fromkeys(message for *_, message in sorted(self.found))))
         return {"name": name, "seed": head.seed, "dtype": head.dtype, "training": training, **specs}
@@ -160,7 +162,7 @@ class Checker:
         if value is FAULTY:
             return None
         if not isinstance(value, dict) or not value:
-            self.report(keys, f"must be the name of {a(kind)}, as in `{example(kind)}`, not {value!r}")
+            self.report(keys, f"must be the name of {a(kind)}, as in `{example(kind)}`, not {shown(value)}")
             return None
         name, bare = next(iter(value.items()))
         if len(value) > 1:
@@ -175,13 +177,13 @@ class Checker:
             return {name: bare}
         first = registry.first_option(known[name])
         if first is None:
-            self.report(keys, f"{name} takes no value, but gets {bare!r}. Write `{name}`.")
+            self.report(keys, f"{name} takes no value, but gets {shown(bare)}. Write `{name}`.")
             return None
         return {name: {first.name: bare}}
 
     def mapping(self, value: Any, keys: Keys, what: str, inside: str = "epochs: 10") -> dict[str, Any]:
         if value is not None and value is not FAULTY and not isinstance(value, dict):
-            self.report(keys, f"must hold options, as in `{what}: {{{inside}}}`, not {value!r}")
+            self.report(keys, f"must hold options, as in `{what}: {{{inside}}}`, not {shown(value)}")
         return dict(value) if isinstance(value, dict) else {}
 
     def specs(self, section: str, found: Any) -> Any:

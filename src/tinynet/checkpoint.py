@@ -28,7 +28,8 @@ class Checkpoint:
     Keys: `parameters/<layer>.<name>`; `best/<layer>.<name>`, the parameters at the best epoch, where there is one;
     `optimizer/<name>`, vectors over the trainable parameters in the net's order; and the JSON text `metadata` with
     format, tinynet (its version), config (resolved), epoch, rounds, description (classes, columns, standardisation),
-    progress (the position, partial sums, best so far, all records) and optimizer_steps.
+    data_sha256, progress (the position, partial sums, best so far, all records; None in best.npz), optimizer_steps and
+    step (updates of the net).
     """
 
     arrays: dict[str, Array]
@@ -36,7 +37,8 @@ class Checkpoint:
 
     @property
     def epoch(self) -> int:
-        return int(self.metadata["epoch"])
+        found: int = self.metadata["epoch"]
+        return found
 
     def only_best(self) -> Checkpoint:
         """The parameters at the best epoch as a checkpoint of their own, to evaluate but not to train on."""
@@ -64,8 +66,10 @@ def capture(learner: Learner) -> Checkpoint:
         "epoch": learner.progress.epoch,
         "rounds": 1,
         "description": parts.description,
+        "data_sha256": parts.digest(),
         "progress": replace(learner.progress, records=list(learner.progress.records)),
         "optimizer_steps": parts.optimizer.steps,
+        "step": net.clock.step,
     }
     return Checkpoint(arrays, metadata)
 
@@ -81,13 +85,14 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     try:
         arrays = read_npz(Path(path))
     except TinynetError as error:
-        raise CheckpointError(str(error)) from None
+        raise CheckpointError(f"{error} A checkpoint is last.npz or best.npz in the checkpoints/ of a run.") from None
     text = arrays.pop("metadata", None)
     if text is None or text.ndim != 0 or text.dtype.kind != "U":
         raise CheckpointError(f"{path}: this is an .npz file, but no tinynet checkpoint: it has no metadata text")
     try:
         metadata = json.loads(str(text))
         version = metadata["format"]
+        metadata["epoch"] = int(metadata["epoch"])
     except (ValueError, TypeError, KeyError):
         raise CheckpointError(f"{path}: the checkpoint's metadata is broken") from None
     if version != FORMAT:
@@ -117,10 +122,14 @@ def restore_parameters(checkpoint: Checkpoint, parameters: list[Parameter], file
 def restore_learner(checkpoint: Checkpoint, learner: Learner, file: str) -> None:
     """Put the optimizer's state and the best parameters of a checkpoint into a learner with its progress."""
     net, optimizer = learner.parts.net, learner.parts.optimizer
-    optimizer.steps = net.clock.step = int(checkpoint.metadata["optimizer_steps"])
+    net.clock.step = int(checkpoint.metadata["step"])
+    optimizer.steps = int(checkpoint.metadata["optimizer_steps"])
     for name in optimizer.state_names if optimizer.steps > 0 else ():
         vector = _array(checkpoint, OPTIMIZER + name, net.vector.tensor.shape, file)
         optimizer.state[name] = vector.astype(net.dtype)
+    for key, values in checkpoint.arrays.items():  # what a person's own optimizer remembers in other shapes
+        if key.startswith(OPTIMIZER):
+            optimizer.state.setdefault(key.removeprefix(OPTIMIZER), values)
     if learner.progress.best_epoch is not None:
         best = np.empty_like(net.vector.all_tensors)
         for parameter, view in net.vector.views(best):

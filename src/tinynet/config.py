@@ -12,7 +12,7 @@ from tinynet import yaml_reader
 from tinynet.checking import Checker, Source, Spec, safe_name
 from tinynet.errors import ConfigError, UsageError
 from tinynet.grammar import KEYS, Training
-from tinynet.yaml_reader import Path as Keys
+from tinynet.yaml_reader import Keys
 
 
 @dataclass
@@ -78,7 +78,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     except IsADirectoryError:
         raise UsageError(f"{path}: this is a folder. Name the YAML file in it.") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{path}: this is not a text file") from None
+        raise UsageError(f"{path}: this is no text in UTF-8. Save it as UTF-8.") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
 

@@ -9,15 +9,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinynet.errors import ShapeError
+
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
+
+
+def check_samples(x: Array, shape: Shape) -> None:
+    """Raise ShapeError if x is not (batch, *shape)."""
+    if x.ndim == 0 or x.shape[1:] != shape:
+        wanted = ", ".join(map(str, ("batch", *shape)))
+        raise ShapeError(f"the input has shape {x.shape}, but must be ({wanted})")
 
 
 class Parameter:
     """A tensor that training changes, and the gradient of the loss with respect to it.
 
     Assigning to `tensor` or `gradient` copies the values into the array that is there, so that a parameter stays
-    in its net's vector. Gradients accumulate: `parameter.gradient += dW`.
+    in its net's vector; ShapeError if they have another shape. Gradients accumulate: `parameter.gradient += dW`.
     """
 
     def __init__(self, name: str, tensor: Array, trainable: bool = True) -> None:
@@ -32,8 +41,7 @@ class Parameter:
 
     @tensor.setter
     def tensor(self, values: Array) -> None:
-        if values is not self._tensor:
-            self._tensor[...] = values
+        self._copy(values, self._tensor)
 
     @property
     def gradient(self) -> Array:
@@ -41,8 +49,13 @@ class Parameter:
 
     @gradient.setter
     def gradient(self, values: Array) -> None:
-        if values is not self._gradient:
-            self._gradient[...] = values
+        if values is not self._gradient:  # as after +=
+            self._copy(values, self._gradient)
+
+    def _copy(self, values: Array, into: Array) -> None:
+        if np.shape(values) != into.shape:
+            raise ShapeError(f"{self.name} has shape {into.shape}, but is given {np.shape(values)}")
+        into[...] = values
 
     def move(self, tensor: Array, gradient: Array) -> None:
         """Keep the values, but live in these arrays (views into a `FlatVector`) from now on."""
@@ -129,13 +142,13 @@ class Stream:
 
     def __init__(self, seed: int, purpose: str, name: str = "") -> None:
         digest = hashlib.blake2b(repr((int(seed), purpose, name)).encode(), digest_size=16).digest()
-        self._bits = np.random.Philox(key=np.frombuffer(digest, dtype="<u8").astype(np.uint64))
+        bits = np.random.Philox(key=np.frombuffer(digest, dtype="<u8").astype(np.uint64))
         # A fresh Philox costs 10 µs, putting back this first state 3 µs.
-        self._state: Any = self._bits.state
-        self._generator = np.random.Generator(self._bits)
+        self._state: Any = bits.state
+        self._generator = np.random.Generator(bits)
 
     def at(self, step: int = 0, piece: int = 0) -> np.random.Generator:
         """The generator, set to the first number of this step and piece."""
         self._state["state"]["counter"][:] = (0, 0, step, piece)
-        self._bits.state = self._state
+        self._generator.bit_generator.state = self._state
         return self._generator

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinynet.builder import Parts
 from tinynet.core import Array
-from tinynet.datasets.base import Loader, Split
+from tinynet.datasets.base import Description, Loader, Split
 from tinynet.datasets.targets import decode
 
 CHUNK = 1024  # rows in one forward pass: the same for every run, so that sums are the same to the last bit
@@ -83,6 +83,11 @@ def quick_figures(parts: Parts, split: Split) -> tuple[float, float | None]:
 
 def evaluate(parts: Parts, split: Split) -> Figures:
     """All figures of a split, with the layers in evaluation."""
+    with np.errstate(all="ignore"):  # overflow shows in the figures
+        return _evaluate(parts, split)
+
+
+def _evaluate(parts: Parts, split: Split) -> Figures:
     chunks = list(_predictions(parts, split))
     predicted = np.concatenate([chunk[0] for chunk in chunks])
     figures = Figures(len(split), sum(chunk[2] for chunk in chunks) / len(split))
@@ -94,7 +99,7 @@ def evaluate(parts: Parts, split: Split) -> Figures:
         figures.errors = int(np.count_nonzero(found != split.labels))
         figures.commonest_error = float(np.mean(split.labels != parts.description.commonest))
     elif split.targets is not None:
-        predicted, target = in_units(parts, predicted.astype(float), split.targets.astype(float))
+        predicted, target = in_units(parts, parts.loss.values(predicted.astype(float)), split.targets.astype(float))
         total = float(np.sum((target - target.mean(axis=0)) ** 2))
         figures.r2 = 1 - float(np.sum((target - predicted) ** 2)) / total if total else None
         figures.mean_absolute_error = float(np.mean(np.abs(target - predicted)))
@@ -115,7 +120,7 @@ def outputs(parts: Parts, x: Array) -> Array:
     return np.concatenate(chunks) if chunks else np.zeros((0, *parts.net.output_shape), parts.net.dtype)
 
 
-def to_json(figures: Figures, classes: list[str] | None) -> dict[str, Any]:
+def to_json(figures: Figures, description: Description) -> dict[str, Any]:
     """The figures as plain values; per class and confusion for up to 20 classes."""
     found: dict[str, Any] = {"samples": figures.samples, "loss": figures.loss, "error": figures.error}
     found["errors"] = figures.errors
@@ -123,13 +128,13 @@ def to_json(figures: Figures, classes: list[str] | None) -> dict[str, Any]:
         return {**found, "r2": figures.r2, "mean_absolute_error": figures.mean_absolute_error}
     found["commonest_error"] = figures.commonest_error
     if figures.confusion is not None and len(figures.confusion) <= 20:
-        names = [*(classes or []), *map(str, range(len(classes or []), len(figures.confusion)))]
+        names = [description.class_name(i) for i in range(len(figures.confusion))]
         rows = zip(names, figures.confusion, range(len(names)), strict=True)
         found["classes"] = names
         found["confusion"] = figures.confusion.tolist()
         found["per_class"] = [
             {"class": name, "samples": int(row.sum()), "errors": int(row.sum() - row[i])}
-            | {"error": float(1 - row[i] / row.sum()) if row.sum() else None}
+            | {"error": float((row.sum() - row[i]) / row.sum()) if row.sum() else None}
             for name, row, i in rows
         ]
     return found

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet import checkpoint as checkpoints
-from tinynet.builder import Parts, assemble
+from tinynet.builder import Parts
 from tinynet.checkpoint import Checkpoint
 from tinynet.config import Config, from_json
-from tinynet.core import Array
-from tinynet.datasets.base import Description
+from tinynet.core import Array, check_samples
+from tinynet.datasets.base import SPLITS, Description
 from tinynet.errors import CheckpointError, ConfigError, ShapeError, UsageError
 from tinynet.evaluation import Figures, classify, evaluate, outputs
 from tinynet.learner import Learner, Progress, Record
@@ -61,16 +61,15 @@ class Experiment(Parts):
         Raises
         ------
         ShapeError
-            If x has another shape.
+            If x has another shape, or holds NaN or infinity.
         """
         predicted = self.outputs(x)
         if self.coding is None:
-            scaling = self.description.target_scaling
-            return predicted if scaling is None else scaling.undo(predicted)
-        found, names = classify(self, predicted), self.description.classes or []
-        # A net may have more outputs than there were classes.
-        names = [*names, *map(str, range(len(names), int(found.max(initial=0)) + 1))]
-        numeric = all(name.isdecimal() for name in names)
+            values, scaling = self.loss.values(predicted), self.description.target_scaling
+            return values if scaling is None else scaling.undo(values)
+        found = classify(self, predicted)
+        names = [self.description.class_name(i) for i in range(int(found.max(initial=0)) + 1)]
+        numeric = all(name.lstrip("-").isdecimal() and str(int(name)) == name for name in names)
         return np.array([int(name) for name in names] if numeric else names)[found]
 
     def probabilities(self, x: npt.ArrayLike) -> Array | None:
@@ -81,9 +80,12 @@ class Experiment(Parts):
     def outputs(self, x: npt.ArrayLike) -> Array:
         """The net's outputs for inputs in their original units."""
         found = np.asarray(x, dtype=float)
-        if found.shape[1:] != self.net.input_shape or found.ndim == 0:
-            wanted = ", ".join(map(str, ("n", *self.net.input_shape)))
-            raise ShapeError(f"the input has shape {found.shape}, but must be ({wanted})")
+        check_samples(found, self.net.input_shape)
+        bad = np.argwhere(~np.isfinite(found))
+        if len(bad):
+            raise ShapeError(
+                f"row {bad[0][0]} of the input holds {found[tuple(bad[0])]}. Every number has to be finite."
+            )
         scaling = self.description.input_scaling
         return outputs(self, found if scaling is None else scaling.apply(found))
 
@@ -95,9 +97,10 @@ class Experiment(Parts):
         UsageError
             If the dataset has no such split.
         """
-        found = self.dataset.split(split) if split in ("train", "validation", "test") else None
+        found = self.dataset.split(split) if split in SPLITS else None
         if found is None:
-            raise UsageError(f"there is no {split} split. A validation split needs `validation: 0.1` in the dataset.")
+            hint = "`validation: 0.1` in the dataset makes one" if split in SPLITS else f"there are {', '.join(SPLITS)}"
+            raise UsageError(f"there is no {split} split: {hint}")
         return evaluate(self, found)
 
 
@@ -111,7 +114,7 @@ def build(config: Config) -> Experiment:
     DataError
         If the dataset's files are missing or broken.
     """
-    return Experiment(**vars(assemble(config)))
+    return Experiment.of(config)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Experiment:
@@ -142,7 +145,8 @@ def restore(checkpoint: Checkpoint, file: str, config: Config | None = None) -> 
     try:
         metadata = checkpoint.metadata
         config = config or from_json(metadata["config"], file)
-        experiment = Experiment(**vars(assemble(config, Description.from_json(metadata["description"]))))
+        experiment = Experiment.of(config, Description.from_json(metadata["description"]))
+        experiment.data_sha256 = str(metadata["data_sha256"])
         checkpoints.restore_parameters(checkpoint, experiment.net.parameters, file)
         if metadata["progress"] is None:
             experiment.learner = None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tinynet.config import Config
 from tinynet.core import Shape
 from tinynet.datasets.base import Description
 from tinynet.datasets.targets import Coding, width
 from tinynet.layers.linear import Linear
-from tinynet.losses import BinaryCrossEntropy, CrossEntropy, Loss
+from tinynet.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss
 from tinynet.net import Net
-from tinynet.yaml_reader import Path as Keys
+from tinynet.yaml_reader import Keys
 
 Problem = tuple[Keys, str]
 
@@ -26,13 +26,22 @@ def coding_of(config: Config, loss: Loss, net: Net, description: Description) ->
     return chosen
 
 
-def problems(config: Config, net: Net, loss: Loss, description: Description) -> list[str]:
-    """What does not fit, each as a line with its place."""
+def problems(config: Config, net: Net, loss: Loss, description: Description, notes: Sequence[str] = ()) -> list[str]:
+    """What does not fit, each as a line with its place.
+
+    Parameters
+    ----------
+    config, net, loss, description
+        What has to fit.
+    notes
+        What the dataset has taken its file for, which may be the reason.
+    """
     coding = coding_of(config, loss, net, description)
-    found = [*_targets(config, loss, coding, description), *_last_layer(config, loss)]
+    found = [*_targets(config, loss, coding, description)]
     if not found:
         found += _output(config, net, coding, description)
-    found += _early_stopping(config, coding)
+    found = [(at, " ".join([message, *(f"({note})" for note in notes)])) for at, message in found]
+    found += [*_last_layer(config, loss), *_early_stopping(config, coding), *_scaled_targets(config, loss)]
     return [config.source.problem(keys, message) for keys, message in found]
 
 
@@ -44,18 +53,20 @@ def _targets(config: Config, loss: Loss, coding: Coding | None, description: Des
         yield at, f"'{chosen}' is for classes, but the dataset's targets are numbers. Remove it."
     if classes is not None and len(classes) != 2 and coding in ("sign", "binary"):
         yield at, f"'{coding}' is for two classes, but the dataset has {len(classes)}. Write one_hot."
-    if isinstance(loss, CrossEntropy):
+    if loss.takes_labels:
+        takes = f"{type(loss).__name__} compares with class indices"
         if classes is None:
-            yield ("loss",), "CrossEntropy compares with class indices, but the targets are numbers. Write MSE."
+            yield ("loss",), f"{takes}, but the targets are numbers. Write MSE."
         elif chosen not in (None, "one_hot"):
-            yield at, f"CrossEntropy compares with class indices, not with '{chosen}' vectors. Remove it."
+            yield at, f"{takes}, not with '{chosen}' vectors. Remove it."
     if isinstance(loss, BinaryCrossEntropy) and coding in ("sign", "signed_one_hot"):
         yield at, f"BinaryCrossEntropy needs targets 0 and 1. Write binary or one_hot, not {coding}."
 
 
 def _last_layer(config: Config, loss: Loss) -> Iterator[Problem]:
     """No second Softmax or Sigmoid before a loss that has its own."""
-    inside = {CrossEntropy: "Softmax", BinaryCrossEntropy: "Sigmoid"}.get(type(loss))
+    logits = {CrossEntropy: "Softmax", BinaryCrossEntropy: "Sigmoid"}
+    inside = next((own for kind, own in logits.items() if isinstance(loss, kind)), None)
     index, name = len(config.layers) - 1, config.layers[-1].cls.__name__
     if inside is not None and name in ("Softmax", "Sigmoid"):
         reason = f"{type(loss).__name__} takes logits and has its own {inside}"
@@ -84,7 +95,18 @@ def _target_shape(config: Config, net: Net, coding: Coding | None, description: 
     if coding is not None:
         outputs = net.output_shape[0] if len(net.output_shape) == 1 else 0
         return (width(coding, len(description.classes or []), outputs),)
-    return description.target_shape or net.output_shape
+    return net.output_shape if description.target_shape is None else description.target_shape
+
+
+def _scaled_targets(config: Config, loss: Loss) -> Iterator[Problem]:
+    """Standardised targets are given back in their own unit, which not every loss can follow."""
+    if not config.dataset.options.get("standardize_targets"):
+        return
+    at = ("dataset", config.dataset.cls.__name__, "standardize_targets")
+    if config.dataset.options["targets"] == "inputs":
+        yield at, "the targets are the inputs, which `standardize` scales. Remove it."
+    if isinstance(loss, Huber):
+        yield at, "Huber's delta is in the target's own unit. Remove this, or write MSE or L1."
 
 
 def _early_stopping(config: Config, coding: Coding | None) -> Iterator[Problem]:

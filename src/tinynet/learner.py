@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from contextvars import copy_context
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from time import perf_counter
 from typing import Any, get_type_hints
@@ -84,12 +85,14 @@ class Progress:
     stopped_early: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values; the records as rows under COLUMNS, which keeps long trainings' checkpoints small."""
+        return {**vars(self), "records": [[record[name] for name in COLUMNS] for record in self.records]}
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Progress:
         """The progress in a checkpoint; raises ValueError, TypeError or KeyError where it is none."""
-        progress = cls(**{**found, "records": [Record(**record) for record in found["records"]]})
+        records = [Record(**dict(zip(COLUMNS, row, strict=True))) for row in found["records"]]
+        progress = cls(**{**found, "records": records})
         for part in (progress, *progress.records):
             for name, annotation in get_type_hints(type(part)).items():
                 problem = mismatch(getattr(part, name), annotation)
@@ -139,28 +142,25 @@ class Learner:
     def steps(self) -> Iterator[Record | None]:
         """As `train`, but yields None after each batch as well: there the caller may save, stop or draw."""
         if not self.progress.records:
-            yield self._measure()
+            yield self._measure(0)
         while not self.finished:
-            with np.errstate(all="ignore"):  # overflow shows in the loss, which is checked
-                yield from self._epoch()
-            self.progress.epoch += 1
-            yield self._measure()
+            yield from self._epoch()
+            yield self._measure(self.progress.epoch + 1)
 
     def _epoch(self) -> Iterator[None]:
         parts, progress, data = self.parts, self.progress, self.parts.dataset.train
-        parts.optimizer.learning_rate = parts.optimizer.lr * learning_rate_factor(
-            parts.schedules, progress.epoch, self.options.epochs
-        )
+        parts.optimizer.factor = learning_rate_factor(parts.schedules, progress.epoch, self.options.epochs)
         order = self.shuffle.at(progress.epoch).permutation(len(data)) if self.options.shuffle else None
+        # In a context of its own NumPy warns of no overflow, which shows in the loss; the caller's stays as it is.
+        quiet = copy_context()
+        quiet.run(np.seterr, all="ignore")
         start = perf_counter()
         for x, labels, targets in Loader(data, self.options.batch_size, order, first=progress.batch):
-            value = self._step(x, labels, targets)
+            value = quiet.run(self._step, x, labels, targets)
             progress.loss_sum += value * len(x)
             progress.samples += len(x)
             progress.batch += 1
             progress.seconds += perf_counter() - start
-            if not isfinite(value):
-                raise self._diverged(progress.epoch + 1, f"the loss became {value} in batch {progress.batch}")
             yield None
             start = perf_counter()
 
@@ -170,6 +170,8 @@ class Learner:
         target = compare_with(self.parts, labels, targets)
         predicted = net.forward(x, training=True)
         value, gradient = loss(predicted, target)
+        if not isfinite(value):
+            raise self._diverged(self.progress.epoch + 1, f"the loss became {value} in batch {self.progress.batch + 1}")
         net.backward(gradient, to_input=False)
         if self.options.clip_norm is not None:
             net.vector.clip_norm(self.options.clip_norm)
@@ -180,26 +182,27 @@ class Learner:
             value = loss(*in_units(self.parts, predicted, target))[0]
         return float(value)
 
-    def _measure(self) -> Record:
+    def _measure(self, epoch: int) -> Record:
         """The record of the epoch just done, and what follows from it: the best so far, early stopping."""
         progress, data = self.progress, self.parts.dataset
         with np.errstate(all="ignore"):
             if not np.isfinite(self.parts.net.vector.all_tensors).all():
-                raise self._diverged(progress.epoch, "a parameter became NaN or infinite")
-            record = Record(round=0, epoch=progress.epoch, seconds=progress.seconds)
+                raise self._diverged(epoch, "a parameter became NaN or infinite")
+            record = Record(round=0, epoch=epoch, seconds=progress.seconds)
             record.test_loss, record.test_error = quick_figures(self.parts, data.test)
             if data.validation is not None:
                 record.validation_loss, record.validation_error = quick_figures(self.parts, data.validation)
             if self.options.evaluate_train:
                 record.train_loss, record.train_error = quick_figures(self.parts, data.train)
-        if progress.epoch > 0:
+        if epoch > 0:
             record.learning_rate = self.parts.optimizer.learning_rate
             if not self.options.evaluate_train:
                 record.train_loss = progress.loss_sum / progress.samples
                 record.train_error = progress.errors / progress.samples if self.count_errors else None
         for name in ("train_loss", "validation_loss", "test_loss"):
             if record[name] is not None and not isfinite(record[name]):
-                raise self._diverged(progress.epoch, f"{name} became {record[name]}")
+                raise self._diverged(epoch, f"{name} became {record[name]}")
+        progress.epoch = epoch
         self._notice_best(record)
         self._notice_stopping(record)
         progress.records.append(record)
@@ -228,9 +231,11 @@ class Learner:
             progress.stopped_early = progress.waited >= stopping.patience
 
     def _diverged(self, epoch: int, what: str) -> DivergedError:
-        where = self.parts.net.not_finite() or "the loss itself"
-        return DivergedError(
-            f"the training diverged in epoch {epoch}: {what}. The first layer with NaN or infinity "
-            f"is {where}. Try a smaller learning rate (optimizer.{type(self.parts.optimizer).__name__}.lr, now "
-            f"{self.parts.optimizer.lr:g}), or training.clip_norm: 1."
-        )
+        optimizer = self.parts.optimizer
+        advice = f"Try a smaller learning rate (optimizer.{type(optimizer).__name__}.lr, now {optimizer.lr:g})"
+        advice += ", or training.clip_norm: 1."
+        if epoch == 0:
+            advice = (
+                "Nothing was trained yet: the data's numbers are too large. Try standardize: true, or dtype: float64."
+            )
+        return DivergedError(f"the training diverged in epoch {epoch}: {what}. {self.parts.net.blame()} {advice}")

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinynet.core import Array
 from tinynet.errors import ShapeError
+from tinynet.functions import sigmoid, softmax
 from tinynet.registry import Component, PositiveFloat
 
 
@@ -20,6 +21,7 @@ class Loss(Component, abstract=True):
 
     predicted (..., batch, *sample). An axis before the batch axis is rounds: the value is then an array, one number a
     round, and each round's gradient is that of its own value. Neither argument is changed.
+    `sample_rank` says how many axes a sample has: 1 at first; set it to 3 for images (C, H, W).
     """
 
     kind: ClassVar[str] = "loss"
@@ -46,6 +48,10 @@ class Loss(Component, abstract=True):
         """What the outputs say as probabilities of the classes, or None where they do not."""
         return None
 
+    def values(self, predicted: Array) -> Array:
+        """The prediction as what the targets are: the outputs themselves, or what logits stand for."""
+        return predicted
+
     def mean(self, terms: Array, count: int) -> Any:
         """Σ terms / count over each round: a number, or an array (rounds,)."""
         if terms.ndim <= self.sample_rank + 1:
@@ -61,6 +67,8 @@ def _same_shape(predicted: Array, target: Array) -> None:
     # Broadcasting (n, 1) against (n,) would silently make an (n, n) loss.
     if predicted.shape != target.shape:
         raise ShapeError(f"the prediction has shape {predicted.shape}, but its target {target.shape}")
+    if predicted.size == 0:
+        raise ShapeError("the batch is empty")
 
 
 @dataclass(eq=False)
@@ -140,7 +148,11 @@ class CrossEntropy(Loss):
         if predicted.shape[:-1] != target.shape:
             raise ShapeError(f"the logits have shape {predicted.shape}, but the class indices {target.shape}")
         n, classes = target.shape[-1], predicted.shape[-1]
-        if target.size and not 0 <= target.min() <= target.max() < classes:
+        if target.dtype.kind not in "iu":
+            raise ShapeError(f"class indices must be whole numbers, not {target.dtype}")
+        if target.size == 0:
+            raise ShapeError("the batch is empty")
+        if not 0 <= target.min() <= target.max() < classes:
             raise ShapeError(f"class indices must be 0 to {classes - 1}, but go from {target.min()} to {target.max()}")
         # One row for each sample, and the place of its own class in the row.
         own = np.arange(target.size), target.reshape(-1)
@@ -153,8 +165,7 @@ class CrossEntropy(Loss):
         return self.mean(terms, n), gradient
 
     def probabilities(self, predicted: Array) -> Array:
-        exp = np.exp(predicted - predicted.max(axis=-1, keepdims=True))
-        return np.asarray(exp / exp.sum(axis=-1, keepdims=True))
+        return softmax(predicted)
 
 
 @dataclass(eq=False)
@@ -171,17 +182,16 @@ class BinaryCrossEntropy(Loss):
 
     threshold: ClassVar[float] = 0.0
 
+    def values(self, predicted: Array) -> Array:
+        return sigmoid(predicted)
+
     def __call__(self, predicted: Array, target: Array) -> tuple[Any, Array]:
         _same_shape(predicted, target)
         n = self.elements(predicted)
-        terms = np.logaddexp(0, predicted) - target * predicted
-        return self.mean(terms, n), (_sigmoid(predicted) - target) * (1 / n)
+        # Not log(1 + exp(ŷ)) - y ŷ, in which a large ŷ loses all digits against y ŷ.
+        terms = np.maximum(predicted, 0) - target * predicted + np.log1p(np.exp(-np.abs(predicted)))
+        return self.mean(terms, n), (sigmoid(predicted) - target) * (1 / n)
 
     def probabilities(self, predicted: Array) -> Array:
-        one = _sigmoid(predicted)
+        one = sigmoid(predicted)
         return np.concatenate([1 - one, one], axis=-1) if predicted.shape[-1] == 1 else one
-
-
-def _sigmoid(x: Array) -> Array:
-    small = np.exp(-np.abs(x))  # never overflows
-    return np.asarray(np.where(x > 0, 1, small) / (1 + small))

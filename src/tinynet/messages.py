@@ -8,7 +8,7 @@ from typing import Any
 
 from tinynet import registry
 from tinynet.registry import Component
-from tinynet.yaml_reader import Path as Keys
+from tinynet.yaml_reader import Keys
 
 
 def dotted(keys: Keys) -> str:
@@ -60,8 +60,8 @@ def a(kind: str) -> str:
 def several(value: dict[str, Any], known: dict[str, type[Component]]) -> str:
     """What to say to a mapping of several keys where one component belongs."""
     name, *others = value
-    if name in known and value[name] is None:
-        inside = ", ".join(f"{key}: {value[key]}" for key in others)
+    if name in known and value[name] is None and others[0] not in known:
+        inside = ", ".join(f"{key}: {registry.shown(value[key])}" for key in others)
         return (
             f"'{others[0]}' stands at the level of '{name}', but belongs to it. "
             f"Indent it further than '{name}', or write `{name}: {{{inside}}}`."

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tinynet.core import Array, Clock, FlatVector, Parameter, Shape, Stream
-from tinynet.errors import ShapeError
+from tinynet.core import Array, Clock, FlatVector, Parameter, Shape, Stream, check_samples
+from tinynet.errors import OptionError, ShapeError
 from tinynet.layers.base import Layer
 from tinynet.optimizers import Optimizer
 
@@ -41,7 +40,9 @@ class Net:
     Raises
     ------
     ShapeError
-        If a layer cannot take what the one before it gives.
+        If a layer cannot take what the one before it gives, or belongs to a net already.
+    OptionError
+        If dtype is another.
 
     Example: Net([Linear(25), ReLU(), Linear(2)], input_shape=(2,))
     """
@@ -50,11 +51,20 @@ class Net:
         self, layers: Sequence[Layer], input_shape: Shape, seed: int = 0, dtype: npt.DTypeLike = "float32"
     ) -> None:
         self.layers = list(layers)
-        self.input_shape = tuple(input_shape)
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        try:
+            self.dtype: np.dtype[Any] = np.dtype(dtype)
+        except TypeError:
+            raise OptionError(f"dtype must be float32 or float64, not {dtype!r}") from None
+        if self.dtype not in (np.float32, np.float64):
+            raise OptionError(f"dtype must be float32 or float64, not {self.dtype}")
         self.clock = Clock()
         if not self.layers:
             raise ShapeError("a net needs at least one layer")
+        if not isinstance(input_shape, (tuple, list)) or not all(
+            isinstance(size, int) and size > 0 for size in input_shape
+        ):
+            raise ShapeError(f"input_shape must be whole numbers > 0, as in (2,), not {input_shape!r}")
+        self.input_shape = tuple(input_shape)
         self._name_layers()
         self.shapes = self._set_up(seed)
         self.output_shape = self.shapes[-1]
@@ -67,6 +77,15 @@ class Net:
         counts: dict[str, int] = {}
         names: set[str] = set()
         for index, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                raise LayerError(
+                    index, f"layers[{index}] is {layer!r}, not a layer. Write it as in Linear(25) or ReLU()."
+                )
+            if layer.taken:
+                raise LayerError(
+                    index, f"layers[{index}] {type(layer).__name__} belongs to a net already. Make a new one."
+                )
+            layer.taken = True
             if layer.name is None:
                 kind = type(layer).__name__.lower()
                 counts[kind] = counts.get(kind, 0) + 1
@@ -75,6 +94,8 @@ class Net:
                 raise LayerError(
                     index, f"the name {layer.name!r} has to start with a letter and hold only letters, digits, _ and -"
                 )
+            if layer.name == "input":
+                raise LayerError(index, "the name 'input' is that of the net's own input. Choose another.")
             if layer.name in names:
                 raise LayerError(index, f"there is another layer called {layer.name!r}. Give each its own name.")
             names.add(layer.name)
@@ -82,13 +103,15 @@ class Net:
     def _set_up(self, seed: int) -> list[Shape]:
         shapes = [self.input_shape]
         for index, layer in enumerate(self.layers):
-            layer.parameters = []
             layer.clock = self.clock
             layer.stream = Stream(seed, "layer", layer.name or "")
             try:
-                shapes.append(layer.setup(shapes[-1], Stream(seed, "initialisation", layer.name or "").at()))
+                shape = layer.setup(shapes[-1], Stream(seed, "initialisation", layer.name or "").at())
             except ShapeError as error:
                 raise LayerError(index, self._explain(error, shapes)) from None
+            if not isinstance(shape, tuple):
+                raise LayerError(index, f"{layer.name}: setup has to return the shape of its output, not {shape!r}")
+            shapes.append(shape)
         return shapes[1:]
 
     def _explain(self, error: ShapeError, shapes: list[Shape]) -> str:
@@ -115,9 +138,7 @@ class Net:
             If x has another shape.
         """
         y = np.asarray(x, self.dtype)
-        if y.shape[1:] != self.input_shape or y.ndim == 0:
-            wanted = ", ".join(map(str, ("batch", *self.input_shape)))
-            raise ShapeError(f"the input has shape {y.shape}, but must be ({wanted})")
+        check_samples(y, self.input_shape)
         for layer in self.layers:
             y = layer.forward(y, training)
         return y
@@ -134,7 +155,15 @@ class Net:
             ∂L/∂y, in the shape of the last output.
         to_input
             If false, stop at the first layer that learns, and return None. Training needs no more.
+
+        Raises
+        ------
+        ShapeError
+            If the gradient has another shape than the last output, or there is none.
         """
+        if gradient.shape != self.layers[-1].y.shape:
+            wanted = self.layers[-1].y.shape
+            raise ShapeError(f"the gradient has shape {gradient.shape}, the last output {wanted}. Call forward first.")
         first = self._first_learner
         if first < len(self.layers):
             self.layers[first].needs_dx = to_input
@@ -144,7 +173,17 @@ class Net:
         return dy if to_input else None
 
     def update(self, optimizer: Optimizer) -> None:
-        """One step of the optimizer over all trainable parameters; then all gradients are zero."""
+        """One step of the optimizer over all trainable parameters; then all gradients are zero.
+
+        Raises
+        ------
+        OptionError
+            If the optimizer has been used for another net: its memory would not fit this one.
+        """
+        if optimizer.clock is None:
+            optimizer.clock = self.clock
+        elif optimizer.clock is not self.clock:
+            raise OptionError("this optimizer has been used for another net. Make a new one for each net.")
         optimizer.step(self.vector.tensor, self.vector.gradient)
         self.vector.zero_grad()
         self.clock.step += 1
@@ -153,14 +192,26 @@ class Net:
         """Set all gradients to zero."""
         self.vector.zero_grad()
 
-    def not_finite(self) -> str | None:
-        """The first layer whose parameters, or else whose last output, hold NaN or infinity; None if none does."""
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy and pickle: all but the vector, whose views would become copies."""
+        return {name: value for name, value in vars(self).items() if name != "vector"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.vector = FlatVector(self.parameters, self.dtype)
+
+    def blame(self) -> str:
+        """The first layer whose parameters, or else whose last output, hold NaN or infinity, as a sentence.
+
+        Where all are finite, it is the layer with the largest output.
+        """
         for layer in self.layers:
             if not all(np.isfinite(p.tensor).all() for p in layer.parameters):
-                return f"{layer.name} (its parameters)"
+                return f"The first layer with NaN or infinity is {layer.name} (its parameters)."
             if not np.isfinite(layer.y).all():
-                return f"{layer.name} (its output)"
-        return None
+                return f"The first layer with NaN or infinity is {layer.name} (its output)."
+        largest = max(self.layers, key=lambda layer: float(np.abs(layer.y).max(initial=0)))
+        return f"The largest output is that of {largest.name}, up to {np.abs(largest.y).max(initial=0):.3g}."
 
     def summary(self) -> str:
         """A table of the layers: name, kind, output shape of one sample, count of parameters."""
@@ -171,5 +222,6 @@ class Net:
             rows.append((str(layer.name), type(layer).__name__, str(shape), f"{count:,}{frozen}" if count else "0"))
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        total = sum(prod(p.tensor.shape) for p in self.parameters)
-        return "\n".join([*lines, f"{total:,} parameters, {self.vector.tensor.size:,} of them trainable"])
+        return "\n".join(
+            [*lines, f"{self.vector.all_tensors.size:,} parameters, {self.vector.tensor.size:,} of them trainable"]
+        )

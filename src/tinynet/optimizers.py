@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinynet.core import Array
+from tinynet.core import Array, Clock
 from tinynet.errors import OptionError, ShapeError
 from tinynet.registry import Component, NonNegativeFloat, PositiveFloat, Share
 
@@ -18,8 +18,8 @@ from tinynet.registry import Component, NonNegativeFloat, PositiveFloat, Share
 class Optimizer(Component, abstract=True):
     """θ ← θ - something made of the gradient g.
 
-    `learning_rate` is what a step uses: `lr` at first, then what the learner's schedule makes of it.
-    `state` holds the vectors remembered between steps by name, `steps` how many steps were taken.
+    `factor` is what a schedule multiplies `lr` by. `state` holds the vectors remembered between steps by name, `steps`
+    how many steps were taken. A subclass's `step` counts `steps`, and names its vectors in `state_names`.
     """
 
     kind: ClassVar[str] = "optimizer"
@@ -27,9 +27,16 @@ class Optimizer(Component, abstract=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.learning_rate: float = self.lr
+        self.factor = 1.0
         self.steps = 0
+        # That of the net it is used for.
+        self.clock: Clock | None = None
         self.state: dict[str, Array] = {}
+
+    @property
+    def learning_rate(self) -> float:
+        """What a step uses: lr · factor."""
+        return self.lr * self.factor
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -45,7 +52,7 @@ class Optimizer(Component, abstract=True):
         if name not in self.state:
             self.state[name] = np.zeros_like(tensor)
         if self.state[name].shape != tensor.shape:
-            raise ShapeError("this optimizer has been used for another net. Make a new one for each net.")
+            raise ShapeError(f"the optimizer remembers {self.state[name].shape}, but is given {tensor.shape}")
         return self.state[name]
 
 

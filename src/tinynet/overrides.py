@@ -8,7 +8,7 @@ from typing import Any
 from tinynet import registry, yaml_reader
 from tinynet.grammar import KEYS, SECTIONS
 from tinynet.messages import dotted, unknown
-from tinynet.yaml_reader import Path as Keys
+from tinynet.yaml_reader import Keys
 
 _FORM = "write PATH=VALUE, as in `training.epochs=20`, `optimizer.SGD.lr=0.05` or `layers[0].Linear.out_features=9`"
 
@@ -73,6 +73,10 @@ def _put_option(component: dict[str, Any] | None, place: Keys, rest: Keys, value
         raise OverrideError(
             f"'{dotted((*place, *rest[:2]))}' holds one value. Write `{dotted((*place, *rest[:2]))}=…`."
         )
+    other = registry.find(str(rest[0]))
+    if other is not None and rest[0] != name:
+        hint = f"Write {dotted(place)}={rest[0]} before it, or an option of {name} (`tinynet layers {name}`)."
+        raise OverrideError(f"{dotted(place)} is {name} here, not {rest[0]}. {hint}")
     if len(rest) != 2 or rest[0] != name:
         raise OverrideError(f"{dotted(place)} is {name} here. Write `{dotted((*place, name, rest[-1]))}=…`.")
     options[rest[1]] = value

@@ -99,8 +99,13 @@ class Component:
 
     def __init_subclass__(cls, abstract: bool = False, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        if not abstract:
-            _classes[cls.kind][cls.__name__] = cls
+        if abstract:
+            return
+        other = find(cls.__name__)
+        # The same module again is a notebook's cell run twice.
+        if other is not None and other.__module__ != cls.__module__:
+            raise OptionError(f"there is a {other.kind} {cls.__name__} in {other.__module__}. Give yours another name.")
+        _classes[cls.kind][cls.__name__] = cls
 
     def __post_init__(self) -> None:
         for option in options(type(self)):
@@ -170,8 +175,10 @@ def _read_options(cls: Any) -> Iterator[Option]:
     own = {name for base in cls.__mro__[:root] for name in inspect.get_annotations(base)}
     for field in dataclasses.fields(cls):
         if field.init:
+            factory: Any = field.default_factory
+            default = field.default if factory is REQUIRED else factory()
             description = described.get(field.name, "")
-            yield Option(field.name, hints[field.name], field.default, description, field.name in own)
+            yield Option(field.name, hints[field.name], default, description, field.name in own)
 
 
 def first_option(cls: type[Component]) -> Option | None:
@@ -206,8 +213,12 @@ def suggestion(given: str, known: Iterable[str]) -> str | None:
 
 def mismatch(value: Any, annotation: Any) -> str | None:
     """What is wrong with a value, as the end of a sentence that begins with the option's name; None if it fits."""
-    expected = f"must be {_text(annotation)}, not {value!r}"
-    return None if _fits(value, annotation) else expected
+    return None if _fits(value, annotation) else f"must be {_text(annotation)}, not {shown(value)}"
+
+
+def shown(value: Any) -> str:
+    """A value as a config writes it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _fits(value: Any, annotation: Any) -> bool:

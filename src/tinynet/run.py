@@ -13,14 +13,14 @@ from typing import Any
 from tinynet import checkpoint as checkpoints
 from tinynet import yaml_reader
 from tinynet.checkpoint import Checkpoint, capture, restore_parameters
-from tinynet.config import from_json
-from tinynet.core import Array
+from tinynet.config import Config, from_json
 from tinynet.errors import CheckpointError, DivergedError, UsageError
-from tinynet.evaluation import evaluate
 from tinynet.experiment import Experiment, restore
 from tinynet.files import write_text
 from tinynet.learner import COLUMNS, Learner, Record
 from tinynet.provenance import blas, git_commit, now, versions
+from tinynet.schedules import learning_rate_factor
+from tinynet.summary import figures_of
 
 WATCH_SECONDS = 0.1
 
@@ -63,7 +63,7 @@ class Run:
             "finished": None,
             "command": command,
             "seeds": [config.seed],
-            "data_sha256": experiment.dataset.sha256(),
+            "data_sha256": experiment.digest(),
             "git_commit": git_commit(),
             "versions": versions(),
             "blas": blas(),
@@ -90,7 +90,9 @@ class Run:
         except FileNotFoundError:
             raise UsageError(f"{path}: this folder holds no run (it has no meta.json){_near(run.folder)}") from None
         except ValueError:
-            raise CheckpointError(f"{path}: meta.json is broken") from None
+            run.meta = None  # type: ignore[assignment]
+        if not isinstance(run.meta, dict):
+            raise CheckpointError(f"{path}: meta.json is broken")
         return run
 
     def write_meta(self, **changes: Any) -> None:
@@ -126,7 +128,7 @@ class Run:
                 for record in learner.steps():
                     moment = monotonic()
                     if record is not None:
-                        csv.writer(file).writerow(_row(record))
+                        csv.writer(file, lineterminator="\n").writerow(_row(record))
                         file.flush()
                         good = capture(learner)
                     if record is not None or moment - watched >= WATCH_SECONDS:
@@ -175,22 +177,7 @@ class Run:
 
     def summarise(self, experiment: Experiment, learner: Learner, status: str) -> dict[str, Any]:
         """Write summary.json: the figures of the last and of the best epoch; returns it."""
-        records, best_epoch = learner.progress.records, learner.progress.best_epoch
-        last = _figures(experiment, records[-1])
-        best = None
-        if best_epoch is not None and learner.best_parameters is not None:
-            best = _with_parameters(experiment, learner.best_parameters, records[best_epoch])
-        summary = {
-            "status": status,
-            "epochs": learner.progress.epoch,
-            "rounds": 1,
-            "seconds": learner.progress.seconds,
-            **{name: value for name, value in last.items() if name not in ("epoch", "seconds")},
-            "best": best,
-            "last": last,
-            "mean": {name: value for name, value in last.items() if name not in ("epoch", "seconds")},
-            "standard_deviation": None,
-        }
+        summary = figures_of(experiment, learner, status)
         write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
         return summary
 
@@ -227,7 +214,9 @@ def resume(path: str | os.PathLike[str], overrides: list[str]) -> tuple[Run, Exp
     Raises
     ------
     UsageError
-        If another option is to change, or fewer epochs are asked for than are done.
+        If another option is to change, fewer epochs are asked for than are done, or the schedule leaves them none.
+    DataError
+        If the data are not those of the training.
     """
     run = Run.open(path)
     for override in overrides:
@@ -240,13 +229,28 @@ def resume(path: str | os.PathLike[str], overrides: list[str]) -> tuple[Run, Exp
     if not run.last_path.exists():
         raise UsageError(f"{path}: this run has no checkpoint yet. Train {run.folder / 'resolved.yaml'} anew.")
     found, file = checkpoints.read(run.last_path), str(run.last_path)
-    config = None
+    experiment = restore(found, file)
     if overrides:
         config = from_json(found.metadata["config"], file, overrides)
-        if config.training.epochs < found.epoch:
-            raise UsageError(f"training.epochs={config.training.epochs}: the run has done {found.epoch} already")
-        write_text(run.folder / "resolved.yaml", yaml_reader.dump(config.to_json()))
-    return run, restore(found, file, config)
+        _check_epochs(config, experiment.config, found.epoch)
+        experiment = restore(found, file, config)
+    experiment.dataset  # noqa: B018 (it is loaded, and known to be the same, before anything is written)
+    if experiment.learner is not None and not experiment.learner.finished:
+        write_text(run.folder / "resolved.yaml", yaml_reader.dump(experiment.config.to_json()))
+    return run, experiment
+
+
+def _check_epochs(config: Config, before: Config, done: int) -> None:
+    """A run goes on to a number of epochs that is left to do, and that its schedule leaves a learning rate for."""
+    epochs = config.training.epochs
+    if epochs < done:
+        raise UsageError(f"training.epochs={epochs}: the run has done {done} already")
+    schedules = [spec.make() for spec in config.schedule]
+    if epochs > before.training.epochs and not learning_rate_factor(schedules, epochs - 1, epochs):
+        raise UsageError(
+            f"training.epochs={epochs}: the schedule has brought the learning rate to 0 by then, so more epochs change "
+            "nothing. Train the config anew with that many."
+        )
 
 
 def _new_folder(runs: Path, name: str) -> Path:
@@ -265,25 +269,6 @@ def _near(path: Path) -> str:
     """Where the run may be that a person means by its bare name."""
     folder = Path(os.environ.get("TINYNET_RUNS", "runs")) / path
     return f". Did you mean {folder}?" if (folder / "meta.json").exists() else ""
-
-
-def _figures(experiment: Experiment, record: Record) -> dict[str, Any]:
-    """A record's figures, with what it has no column for, at the net's present parameters."""
-    found = {name: record[name] for name in COLUMNS if name not in ("round", "learning_rate")}
-    test = evaluate(experiment, experiment.dataset.test)
-    if test.errors is None:
-        return {**found, "test_r2": test.r2, "test_mean_absolute_error": test.mean_absolute_error}
-    return {**found, "test_commonest_error": test.commonest_error}
-
-
-def _with_parameters(experiment: Experiment, parameters: Array, record: Record) -> dict[str, Any]:
-    vector = experiment.net.vector.all_tensors
-    present = vector.copy()
-    vector[:] = parameters
-    try:
-        return _figures(experiment, record)
-    finally:
-        vector[:] = present
 
 
 def _row(record: Record) -> list[Any]:

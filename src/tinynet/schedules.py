@@ -29,7 +29,7 @@ def learning_rate_factor(schedules: Sequence[Schedule], epoch: int, epochs: int)
 
 @dataclass(eq=False)
 class StepLR(Schedule):
-    """factor = gamma^⌊epoch / step_size⌋
+    """factor = gamma^⌊epoch / step_size⌋, the first epoch is 0
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-Path = tuple[str | int, ...]
+Keys = tuple[str | int, ...]
 FAULTY = object()  # in place of a value whose fault is among the problems
 LARGEST = 100_000  # values in a document: aliases can multiply a few lines into billions
 
@@ -28,7 +28,7 @@ class Document:
     """
 
     value: Any = None
-    marks: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    marks: dict[Keys, tuple[int, int]] = field(default_factory=dict)
     problems: list[tuple[int, int, str]] = field(default_factory=list)
 
 
@@ -70,6 +70,8 @@ def read(text: str) -> Document:
             document.value = _Reader(document).value(node, (), ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if "could not find expected ':'" in str(error.problem):
+            mark = error.context_mark or mark  # the line itself; the other mark is where the next one begins
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         document.problems.append((line, column, f"this is not valid YAML: {_explain(error)}"))
     except yaml.reader.ReaderError as error:
@@ -94,7 +96,7 @@ class _Reader:
         self.document = document
         self.count = 0
 
-    def value(self, node: yaml.Node, path: Path, parents: tuple[int, ...]) -> Any:
+    def value(self, node: yaml.Node, path: Keys, parents: tuple[int, ...]) -> Any:
         self.count += 1
         if id(node) in parents or self.count > LARGEST:
             raise yaml.MarkedYAMLError(
@@ -111,7 +113,7 @@ class _Reader:
             return self.scalar(node)
         return self.fault(node, f"the tag {node.tag} is not used here. Remove it.")
 
-    def mapping(self, node: yaml.MappingNode, path: Path, parents: tuple[int, ...]) -> dict[str, Any]:
+    def mapping(self, node: yaml.MappingNode, path: Keys, parents: tuple[int, ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
@@ -159,6 +161,8 @@ def _explain(error: yaml.MarkedYAMLError) -> str:
     text = " ".join(filter(None, [error.context, error.problem]))
     if "'\\t'" in text:
         return f"{text}. Indent with spaces, not with tabs."
+    if "could not find expected ':'" in text:
+        return f"{text}. Look for a missing space after '-', or a missing ':'."
     if "mapping values are not allowed here" in text:
         return f"{text}. Look for a missing line break, a missing space after ':' or '-', or a wrong indentation."
     return text

@@ -62,6 +62,10 @@ def run() -> None:
     """The entry point of the `tinynet` command."""
     for variable in BLAS_THREADS:
         os.environ.setdefault(variable, "1")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (it stays open)
+        getattr(sys, name).reconfigure(errors="replace")  # for terminals without Unicode
     arguments = sys.argv[1:]
     debug = "--debug" in arguments  # wherever it stands
     sys.exit(execute([argument for argument in arguments if argument != "--debug"], debug))

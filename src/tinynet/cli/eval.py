@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import click
+
+from tinynet.cli.output import print_json
 
 
 @click.command("eval")
@@ -24,7 +25,10 @@ def command(target: str, split: str, as_json: bool) -> None:
     """Loss and error of a CHECKPOINT, or of the best and last of a RUN; up to 20 classes also one by one."""
     if not Path(target).is_dir():
         found = _evaluate(target, split)
-        click.echo(json.dumps(found) if as_json else _text(found))
+        if as_json:
+            print_json(found)
+        else:
+            click.echo(_text(found))
         return
     from tinynet.run import Run, find_checkpoint
 
@@ -35,7 +39,7 @@ def command(target: str, split: str, as_json: bool) -> None:
         for which, path in (("best", run.best_path), ("last", run.last_path))
     }
     if as_json:
-        click.echo(json.dumps(both))
+        print_json(both)
     else:
         click.echo("\n\n".join(_text(found) for found in both.values() if found))
 
@@ -52,7 +56,7 @@ def _evaluate(path: str, split: str) -> dict[str, Any]:
     start = perf_counter()
     figures = experiment.evaluate(split)
     seconds = perf_counter() - start
-    found = to_json(figures, experiment.description.classes)
+    found = to_json(figures, experiment.description)
     return {"checkpoint": str(file), "epoch": checkpoint.epoch, "split": split, **found, "seconds": seconds}
 
 

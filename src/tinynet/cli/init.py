@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from tinynet.cli.output import quoted
+
 STARTERS = ("disk", "spirals", "csv", "npz")
 
 
@@ -31,4 +33,4 @@ def command(kind: str, out: str | None) -> None:
             file.write(text)
     except FileExistsError:
         raise UsageError(f"{path}: this file exists. Name another one with --out.") from None
-    click.echo(f"Wrote {path}. Next: tinynet train {path}")
+    click.echo(f"Wrote {path}. Next: tinynet train {quoted(path)}")

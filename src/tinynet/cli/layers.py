@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -52,9 +53,10 @@ def _text(component: type[Component]) -> str:
 
     found = registry.documentation(component)
     lines = [f"{component.__name__} ({component.kind})", "", f"  {found.summary}"]
-    if found.body:
-        lines += ["", textwrap.indent(found.body, "  ")]
-    lines += ["", "Options"]
+    body = re.sub(r"Raises\n-+\n(?:\S+\n(?:    .*\n?)+)+\n?", "", found.body).strip()
+    if body:
+        lines += ["", textwrap.indent(body, "  ")]
+    lines += ["", "Options"] if registry.options(component) else []
     for option in registry.options(component):
         default = "required" if option.required else f"default {_yaml(option.default)}"
         lines.append(f"  {option.name}: {option.type_text} ({default})")

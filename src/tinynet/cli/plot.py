@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from tinynet.cli.output import say
+
 
 @click.command("plot")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path())
@@ -28,4 +30,4 @@ def command(runs: tuple[str, ...], file_format: str, show: bool) -> None:
     for path in draw([Run.open(run) for run in runs], file_format, show, notes):
         click.echo(path)
     for note in notes:
-        click.echo(note, err=True)
+        say(note)

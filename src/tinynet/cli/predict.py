@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from tinynet.cli.output import counted, say
 
 if TYPE_CHECKING:
     from tinynet.core import Array
@@ -23,20 +26,24 @@ def command(checkpoint: str, data: str, out: str | None) -> None:
 
     A .csv has a heading with the columns that were trained on; a .npz holds them as array x (or x_test).
     """
-    from tinynet.errors import UsageError
+    from tinynet.errors import DataError, ShapeError, UsageError
     from tinynet.experiment import load_checkpoint
     from tinynet.run import find_checkpoint
 
     if out is not None and Path(out).exists():
         raise UsageError(f"{out}: this file exists. Name another one with --out.")
     experiment = load_checkpoint(find_checkpoint(checkpoint))
-    text = _as_csv(experiment, _inputs(experiment, data))
+    x = _inputs(experiment, data)
+    try:
+        text = _as_csv(experiment, x)
+    except ShapeError as error:
+        raise DataError(f"{Path(data).name}: {error}") from None
     if out is None:
         click.echo(text, nl=False)
         return
     with open(out, "x", encoding="utf-8", newline="") as file:
         file.write(text)
-    click.echo(f"Wrote {text.count(chr(10)) - 1} predictions to {out}", err=True)
+    say(f"Wrote {counted(len(x), 'prediction')} to {out}")
 
 
 def _inputs(experiment: Experiment, data: str) -> Array:
@@ -55,11 +62,7 @@ def _inputs(experiment: Experiment, data: str) -> Array:
             raise DataError(f"{name}: has no array x (or x_test). It holds {', '.join(arrays) or 'nothing'}.")
         if x.dtype.kind not in "biuf":
             raise DataError(f"{name}: x has to hold numbers, not {x.dtype}")
-        x = x[:, None] if x.ndim == 1 and shape == (1,) else x
-        if x.shape[1:] != shape or x.ndim == 0:
-            wanted = ", ".join(map(str, ("n", *shape)))
-            raise DataError(f"{name}: x has shape {x.shape}, but the net was trained on ({wanted})")
-        return x
+        return x[:, None] if x.ndim == 1 and shape == (1,) else x
     if len(shape) != 1:
         raise DataError(f"{name}: the net was trained on samples of shape {shape}, which a .csv cannot hold. Use .npz.")
     table, columns = read_table(data), experiment.description.columns
@@ -75,7 +78,7 @@ def _inputs(experiment: Experiment, data: str) -> Array:
         )
     unused = [c for c in table.header if c not in columns and c != experiment.description.target]
     if unused:
-        click.echo(f"{name}: the columns {', '.join(unused)} were not trained on and are not used", err=True)
+        say(f"{name}: not trained on, so not used: {', '.join(unused)}")
     return table.numbers(columns)
 
 
@@ -84,19 +87,20 @@ def _as_csv(experiment: Experiment, x: Array) -> str:
     import numpy as np
 
     predicted, target = experiment.predict(x), experiment.description.target
-    rows = predicted.reshape(len(x), -1).tolist()
+    width = prod(predicted.shape[1:])
+    rows = predicted.reshape(len(x), width).tolist()
     if experiment.coding is None:
-        width = len(rows[0]) if rows else 1
         names = [target or "value"] if width == 1 else [f"{target or 'value'}_{i + 1}" for i in range(width)]
+        if experiment.config.dataset.options["targets"] == "inputs":
+            names = experiment.description.columns or names
     else:
         shares = experiment.probabilities(x)
         outputs = experiment.outputs(x) if shares is None else shares
-        known = experiment.description.classes or []
-        labels = [known[i] if i < len(known) else str(i) for i in range(outputs.shape[-1])]
+        labels = [experiment.description.class_name(i) for i in range(outputs.shape[-1])]
         # Without probabilities, as with MSE, the outputs say how sure the net is.
         kinds = [f"output_{i + 1}" for i in range(len(labels))]
         names = ["class", *(kinds if shares is None else [f"probability_{label}" for label in labels])]
-        values = np.char.mod("%.6g", outputs.reshape(len(x), -1).astype(float)).tolist()
+        values = np.char.mod("%.6g", outputs.astype(float)).tolist()
         rows = [[*row, *value] for row, value in zip(rows, values, strict=True)]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")

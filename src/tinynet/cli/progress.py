@@ -7,6 +7,7 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from tinynet.cli.output import say
 from tinynet.cli.tables import figure
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Progress:
                 self.bar.set_postfix_str(_figures(record, ("test_loss", "test_error")), refresh=False)
             self.bar.refresh()
         elif record is not None:
-            print(f"epoch {record.epoch}/{self.epochs}: {_figures(record, FIGURES)}", file=sys.stderr)
+            say(f"epoch {record.epoch}/{self.epochs}: {_figures(record, FIGURES)}")
         else:
             return
         self.shown = monotonic()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from tinynet.cli.output import counted, print_json, quoted, say
 
 if TYPE_CHECKING:
     from tinynet.experiment import Experiment
@@ -66,7 +66,7 @@ def command(
         experiment = build(load(config, *changes))
         if dry_run:
             return _dry_run(experiment, as_json)
-        run = Run.create(experiment, Path(runs), command_line())
+        run = Run.create(experiment, Path(runs).expanduser(), command_line())
     if not quiet:
         _introduce(run, experiment)
     return _train(run, experiment, quiet, as_json)
@@ -79,7 +79,7 @@ def _introduce(run: Run, experiment: Experiment) -> None:
         *data.notes,
         f"{run.folder}: {', '.join(sizes)} samples; {experiment.net.vector.tensor.size:,} parameters",
     ):
-        click.echo(line, err=True)
+        say(line)
 
 
 def _train(run: Run, experiment: Experiment, quiet: bool, as_json: bool) -> int:
@@ -93,22 +93,21 @@ def _train(run: Run, experiment: Experiment, quiet: bool, as_json: bool) -> int:
         with Progress(learner, quiet) as progress:
             status = run.train(learner, progress.show)
     except DivergedError:
-        if learner.progress.records:
-            summary = run.summarise(experiment, learner, "diverged")
-            if as_json:
-                click.echo(json.dumps({"run": str(run.folder), **summary}))
-        click.echo(f"The last good checkpoint is {run.last_path}", err=True)
+        summary = run.summarise(experiment, learner, "diverged")
+        if as_json:
+            print_json({"run": str(run.folder), **summary})
+        say(f"The last good checkpoint is {run.last_path}")
         raise
     finally:
         for number, handler in old:
             signal.signal(number, handler)
     summary = run.summarise(experiment, learner, status)
     if as_json:
-        click.echo(json.dumps({"run": str(run.folder), **summary}))
+        print_json({"run": str(run.folder), **summary})
     else:
         _report(run, experiment, summary)
     if status == "interrupted":
-        click.echo(f"Interrupted. To go on:\n  tinynet train --resume {_quoted(run.folder)}", err=True)
+        say(f"Interrupted. To go on:\n  tinynet train --resume {quoted(run.folder)}")
         return 130
     return 0
 
@@ -132,20 +131,26 @@ def _report(run: Run, experiment: Experiment, summary: dict[str, Any]) -> None:
     if commonest is not None:
         click.echo(f"Always answering the commonest class would give a test error of {commonest:.1%}.")
     early = " (stopped early)" if experiment.learner and experiment.learner.progress.stopped_early else ""
-    click.echo(f"{summary['epochs']} epochs{early} in {summary['seconds']:.2f} s of training")
+    click.echo(f"{counted(summary['epochs'], 'epoch')}{early} in {summary['seconds']:.2f} s of training")
     click.echo(f"Run: {run.folder}")
-    click.echo(f"Next: tinynet plot {_quoted(run.folder)}")
+    click.echo(f"Next: tinynet plot {quoted(run.folder)}")
 
 
 def _already_finished(run: Run, experiment: Experiment, as_json: bool) -> int:
-    epochs = experiment.config.training.epochs
+    learner = experiment.learner
+    assert learner is not None
     if as_json:
-        summary = json.loads((run.folder / "summary.json").read_text(encoding="utf-8"))
-        click.echo(json.dumps({"run": str(run.folder), **summary}))
-    else:
+        print_json({"run": str(run.folder), **run.summarise(experiment, learner, "finished")})
+    elif learner.progress.stopped_early:
         click.echo(
-            f"{run.folder} is finished: it has done all its {epochs} epochs. To train further:\n"
-            f"  tinynet train --resume {_quoted(run.folder)} --set training.epochs={2 * epochs}"
+            f"{run.folder} is finished: early stopping ended it after {counted(learner.progress.epoch, 'epoch')}. "
+            f"To train further, train {run.folder / 'resolved.yaml'} anew with a larger patience."
+        )
+    else:
+        epochs = experiment.config.training.epochs
+        click.echo(
+            f"{run.folder} is finished: it has done {counted(epochs, 'epoch')}. To train further:\n"
+            f"  tinynet train --resume {quoted(run.folder)} --set training.epochs={2 * epochs}"
         )
     return 0
 
@@ -165,14 +170,10 @@ def _dry_run(experiment: Experiment, as_json: bool) -> int:
             | {"parameters": sum(p.tensor.size for p in layer.parameters)}
             for layer, shape in zip(net.layers, net.shapes, strict=True)
         ]
-        click.echo(json.dumps({"layers": layers, "parameters": net.vector.all_tensors.size, "batch_loss": value}))
+        print_json({"layers": layers, "parameters": net.vector.all_tensors.size, "batch_loss": value})
     else:
         click.echo(net.summary())
         for note in experiment.dataset.notes:
             click.echo(note)
         click.echo(f"One batch of {len(x)} went forward and backward: loss {value:.4g}. Nothing was written.")
     return 0
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(os.fspath(path))

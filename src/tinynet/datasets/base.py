@@ -66,18 +66,21 @@ class Loader:
     """
 
     def __init__(self, split: Split, batch_size: int, order: Array | None = None, first: int = 0) -> None:
+        if batch_size < 1:
+            raise OptionError(f"batch_size must be a whole number > 0, not {batch_size}")
         self.split, self.batch_size, self.order, self.first = split, batch_size, order, first
+        self.rows = len(split) if order is None else len(order)
 
     def __len__(self) -> int:
-        """Batches in the whole split."""
-        return -(-len(self.split) // self.batch_size)
+        """Batches in the whole split, or in the whole order."""
+        return -(-self.rows // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Array, Array | None, Array | None]]:
         size = self.batch_size
         # Gathering rows costs a few µs a call, so it is done for many batches at once, up to about 1 MB of inputs.
         row_bytes = max(1, self.split.x[:1].nbytes)
         block = size * max(1, 2**20 // (row_bytes * size))
-        for start in range(self.first * size, len(self.split), block):
+        for start in range(self.first * size, self.rows, block):
             rows: Array | slice = slice(start, start + block)
             part = self.split.rows(rows if self.order is None else self.order[rows])
             x, labels, targets = part.x, part.labels, part.targets
@@ -98,10 +101,16 @@ class Scaling:
 
     @classmethod
     def of(cls, values: Array) -> Scaling:
-        """The mean and the deviation over the rows."""
+        """The mean and the deviation over the rows; raises OptionError if they are too large for numbers."""
         # Not deviation > 0: rounding gives a column of 0.1 a deviation of 1e-17.
         varies = values.max(axis=0) > values.min(axis=0)
-        return cls(values.mean(axis=0, dtype=float), np.where(varies, values.std(axis=0, dtype=float), 1.0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, deviation = values.mean(axis=0, dtype=float), values.std(axis=0, dtype=float)
+        if not np.isfinite(deviation).all():
+            raise OptionError(
+                f"numbers up to {np.abs(values).max():.3g} cannot be standardised. Scale them in the file."
+            )
+        return cls(mean, np.where(varies, deviation, 1.0))
 
     def apply(self, values: Array) -> Array:
         return np.asarray((values - self.mean) / self.deviation)
@@ -149,6 +158,12 @@ class Description:
     input_scaling: Scaling | None = None
     target_scaling: Scaling | None = None
     commonest: int | None = None
+
+    def class_name(self, index: int) -> str:
+        """The name of a class; a net may have more outputs than there were classes."""
+        known = self.classes or []
+        spare = str(index) if str(index) not in known else f"output {index + 1}"
+        return known[index] if index < len(known) else spare
 
     def to_json(self) -> dict[str, Any]:
         found = dict(vars(self))
@@ -245,19 +260,24 @@ class Dataset(Component, abstract=True):
         data = self.read(seed)
         if self.validation:
             data = _with_validation(data, self.validation, seed)
+        # A copy: what `read` returned may be kept by the dataset.
+        data = replace(data, description=replace(data.description), notes=list(data.notes))
         description = data.description
         if self.standardize:
             description.input_scaling = known.input_scaling if known else Scaling.of(data.train.x)
-        if data.train.targets is not None:
-            description.target_shape = data.train.targets.shape[1:]
-            if self.standardize_target_values():
-                description.target_scaling = known.target_scaling if known else Scaling.of(data.train.targets)
+        if self.targets == "inputs":
+            description.target_scaling, data.notes = description.input_scaling, []
+        elif data.train.targets is not None and self.standardize_target_values():
+            description.target_scaling = known.target_scaling if known else Scaling.of(data.train.targets)
         if data.train.labels is not None:
             description.commonest = known.commonest if known else int(np.bincount(data.train.labels).argmax())
         for name in SPLITS:
             part = data.split(name)
             if part is not None:
-                setattr(data, name, _scaled(part, description))
+                targets = part.x if self.targets == "inputs" else part.targets
+                setattr(data, name, _scaled(Split(part.x, part.labels, targets), description))
+        if data.train.targets is not None:
+            description.target_shape = data.train.targets.shape[1:]
         return data
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
 from tinynet.core import Array
 
 Coding = Literal["sign", "one_hot", "signed_one_hot", "binary", "inputs"]
-CODINGS: tuple[str, ...] = get_args(Coding)
 
 
 def width(coding: Coding, classes: int, outputs: int) -> int:

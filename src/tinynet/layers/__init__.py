@@ -1,6 +1,11 @@
-"""The layers. Each is one class in one file; importing this package registers them all."""
+"""The layers. Each is one class in one file; importing this package imports every file in it, which registers them."""
 
-from tinynet.layers import activations, dropout, linear, shape
+from importlib import import_module
+from pkgutil import iter_modules
+
 from tinynet.layers.base import Layer
 
-__all__ = ["Layer", "activations", "dropout", "linear", "shape"]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["Layer"]

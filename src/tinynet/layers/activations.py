@@ -8,6 +8,7 @@ from math import pi, sqrt
 import numpy as np
 
 from tinynet.core import Array
+from tinynet.functions import sigmoid, softmax
 from tinynet.layers.base import Layer
 from tinynet.registry import NonNegativeFloat
 
@@ -93,8 +94,7 @@ class Sigmoid(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
-        small = np.exp(-np.abs(x))  # never overflows
-        self.y = np.where(x > 0, 1, small) / (1 + small)
+        self.y = sigmoid(x)
         return self.y
 
     def backward(self, dy: Array) -> Array:
@@ -139,8 +139,7 @@ class Softmax(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
-        exp = np.exp(x - x.max(axis=-1, keepdims=True))
-        self.y = exp / exp.sum(axis=-1, keepdims=True)
+        self.y = softmax(x)
         return self.y
 
     def backward(self, dy: Array) -> Array:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from tinynet.core import Array, Clock, Parameter, Shape, Stream
 from tinynet.errors import ShapeError
 from tinynet.registry import Component
 
-LARGEST = 2**30  # numbers in one parameter: 4 GB in float32
+LARGEST = 2**30  # numbers in one parameter
 
 
 @dataclass(eq=False, kw_only=True)
@@ -29,7 +29,7 @@ class Layer(Component, abstract=True):
     name
         What the layer is called; by default its class and count, as in `linear1`.
     trainable
-        If false, training leaves its parameters as they are.
+        If false, training leaves its parameters as they are. It counts when the net is made.
     """
 
     kind: ClassVar[str] = "layer"
@@ -37,15 +37,26 @@ class Layer(Component, abstract=True):
     name: str | None = None
     trainable: bool = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.parameters: list[Parameter] = []
-        self.x: Array = np.empty(0)
-        self.y: Array = np.empty(0)
-        # False where nothing before this layer learns: `backward` may then return None.
-        self.needs_dx = True
-        self.stream = Stream(0, "layer")
-        self.clock = Clock()
+    parameters: list[Parameter] = field(init=False, repr=False)
+    x: Array = field(init=False, repr=False)
+    y: Array = field(init=False, repr=False)
+    # False where nothing before this layer learns: `backward` may then return None.
+    needs_dx: bool = field(init=False, repr=False)
+    # Whether the layer belongs to a net.
+    taken: bool = field(init=False, repr=False)
+    stream: Stream = field(init=False, repr=False)
+    clock: Clock = field(init=False, repr=False)
+
+    # State is set here, so that a subclass with an __init__ or a __post_init__ of its own cannot forget it.
+    def __new__(cls, *values: Any, **options: Any) -> Self:
+        layer = super().__new__(cls)
+        layer.parameters = []
+        layer.x = layer.y = np.empty(0)
+        layer.needs_dx = True
+        layer.taken = False
+        layer.stream = Stream(0, "layer")
+        layer.clock = Clock()
+        return layer
 
     def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
         """Make the parameters for inputs of this shape.
@@ -98,6 +109,8 @@ class Layer(Component, abstract=True):
         values = initialisation(shape) if callable(initialisation) else initialisation
         tensor = np.array(np.broadcast_to(values, shape), dtype=float)
         parameter = Parameter(f"{self.name}.{name}", tensor, self.trainable)
+        if any(other.name == parameter.name for other in self.parameters):
+            raise ShapeError(f"has two parameters called {name!r}")
         self.parameters.append(parameter)
         return parameter
 
