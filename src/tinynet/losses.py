@@ -58,17 +58,15 @@ class Loss(Component, abstract=True):
             return float(np.add.reduce(terms, axis=None)) / count
         return terms.reshape(terms.shape[0], -1).sum(axis=-1).astype(float) / count
 
-    def elements(self, predicted: Array) -> int:
-        """N, the count of numbers in one round of the prediction."""
-        return prod(predicted.shape[-self.sample_rank - 1 :])
-
-
-def _same_shape(predicted: Array, target: Array) -> None:
-    # Broadcasting (n, 1) against (n,) would silently make an (n, n) loss.
-    if predicted.shape != target.shape:
-        raise ShapeError(f"the prediction has shape {predicted.shape}, but its target {target.shape}")
-    if predicted.size == 0:
-        raise ShapeError("the batch is empty")
+    def count(self, predicted: Array, target: Array) -> int:
+        """N, the count of numbers in one round of the prediction, after a check that the target has the same shape."""
+        # Broadcasting (n, 1) against (n,) would silently make an (n, n) loss.
+        if predicted.shape != target.shape:
+            raise ShapeError(f"the prediction has shape {predicted.shape}, but its target {target.shape}")
+        if predicted.size == 0:
+            raise ShapeError("the batch is empty")
+        axes = self.sample_rank + 1
+        return predicted.size if predicted.ndim == axes else prod(predicted.shape[-axes:])
 
 
 @dataclass(eq=False)
@@ -83,8 +81,7 @@ class MSE(Loss):
     """
 
     def __call__(self, predicted: Array, target: Array) -> tuple[Any, Array]:
-        _same_shape(predicted, target)
-        n = self.elements(predicted)
+        n = self.count(predicted, target)
         difference = predicted - target
         return self.mean(difference * difference, n), difference * (2 / n)
 
@@ -99,8 +96,7 @@ class L1(Loss):
     """
 
     def __call__(self, predicted: Array, target: Array) -> tuple[Any, Array]:
-        _same_shape(predicted, target)
-        n = self.elements(predicted)
+        n = self.count(predicted, target)
         difference = predicted - target
         return self.mean(np.abs(difference), n), np.sign(difference) * (1 / n)
 
@@ -124,8 +120,7 @@ class Huber(Loss):
     delta: PositiveFloat = 1.0
 
     def __call__(self, predicted: Array, target: Array) -> tuple[Any, Array]:
-        _same_shape(predicted, target)
-        n = self.elements(predicted)
+        n = self.count(predicted, target)
         difference = predicted - target
         clipped = np.clip(difference, -self.delta, self.delta)
         # clipped · (difference - clipped/2) is d²/2 inside and delta (|d| - delta/2) outside.
@@ -186,8 +181,7 @@ class BinaryCrossEntropy(Loss):
         return sigmoid(predicted)
 
     def __call__(self, predicted: Array, target: Array) -> tuple[Any, Array]:
-        _same_shape(predicted, target)
-        n = self.elements(predicted)
+        n = self.count(predicted, target)
         # Not log(1 + exp(ŷ)) - y ŷ, in which a large ŷ loses all digits against y ŷ.
         terms = np.maximum(predicted, 0) - target * predicted + np.log1p(np.exp(-np.abs(predicted)))
         return self.mean(terms, n), (sigmoid(predicted) - target) * (1 / n)

@@ -45,7 +45,7 @@ def decode(outputs: Array, coding: Coding, threshold: float) -> Array:
     """Class indices (n,) for outputs (n, width): by the sign of their sum, by the threshold, or by the largest."""
     match coding:
         case "sign":
-            return np.asarray(outputs.sum(axis=-1) > 0, np.intp)
+            return np.asarray(outputs[..., 0] + outputs[..., 1] > 0, np.intp)
         case "binary":
             return np.asarray(outputs[..., 0] > threshold, np.intp)
     return np.asarray(outputs.argmax(axis=-1))
