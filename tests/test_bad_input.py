@@ -170,7 +170,7 @@ def test_shapes_that_do_not_fit_are_the_config_s_fault(refused, write, changed):
     write(changed({"Disk: {train: 40, test: 20}": "NPZ: images.npz"}))
     err = refused(2, "train", "c.yaml")
     assert err.startswith(
-        "c.yaml:5:5: layers[0] Linear: needs a flat input, but gets (1, 2) from the dataset. Put Flatten"
+        "c.yaml:5:5: layers[0] Linear: needs a flat input, but gets (1, 1, 2) from the dataset. Put Flatten"
     )
     assert err.count("\n") == 1
 

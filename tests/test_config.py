@@ -549,6 +549,8 @@ def values(annotation):
         return values(arguments[0])
     if origin is typing.Literal:
         return st.sampled_from(arguments)
+    if origin is tuple and arguments[-1] is ...:
+        return st.lists(values(arguments[0]), min_size=1, max_size=3)
     if origin is tuple:
         return st.tuples(*map(values, arguments)).map(list)
     if arguments:

@@ -58,7 +58,7 @@ def test_a_generator_is_a_function_of_the_seed_and_the_test_split_of_nothing_els
 
 
 def test_the_datasets_are_registered_with_train_or_path_as_first_option():
-    assert set(datasets.__all__) == {"Dataset", "arrays", "plane"}
+    assert set(datasets.__all__) == {"Dataset", "arrays", "idx", "plane"}
     first = {name: registry.first_option(found).name for name, found in registry.classes("dataset").items()}
     assert {first[name] for name in ("Disk", "XOR", "Gaussians", "Spirals", "Moons", "Rings")} == {"train"}
     assert first["NPZ"] == first["CSV"] == "path"

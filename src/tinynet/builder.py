@@ -130,16 +130,21 @@ def _prepared(data: Data, config: Config, coding: Coding | None, net: Net) -> Da
     for name in SPLITS:
         part = data.split(name)
         if part is not None:
-            targets = part.targets
+            targets: Array | None = part.targets
             if coding is not None and part.labels is not None:
                 targets = encode(part.labels, coding, net.output_shape[0])
             x = _converted(part.x, net, config, "inputs")
-            targets = None if targets is None else _converted(targets, net, config, "targets")
-            setattr(data, name, Split(x, part.labels, targets))
+            if targets is part.x:
+                targets = x
+            elif targets is not None:
+                targets = _converted(targets, net, config, "targets")
+            setattr(data, name, Split(x, part.labels, targets, part.scaling))
     return data
 
 
 def _converted(values: Array, net: Net, config: Config, what: str) -> Array:
+    if values.dtype == np.uint8:
+        return values  # the loader turns bytes into numbers, batch by batch
     with np.errstate(over="ignore"):
         found: Array = values.astype(net.dtype)
     if not np.isfinite(found).all():

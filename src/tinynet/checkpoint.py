@@ -55,7 +55,7 @@ class Checkpoint:
 def capture(learner: Learner) -> Checkpoint:
     """A copy of all that a training is at this moment; it becomes JSON only when it is saved."""
     parts, net = learner.parts, learner.parts.net
-    arrays = {PARAMETERS + p.name: p.tensor.copy() for p in net.parameters}
+    arrays = {PARAMETERS + p.name: p.tensor.copy() for p in (*net.parameters, *net.buffers)}
     if learner.best_parameters is not None:
         arrays |= {BEST + p.name: values for p, values in net.vector.views(learner.best_parameters)}
     arrays |= {OPTIMIZER + name: vector.copy() for name, vector in parts.optimizer.state.items()}

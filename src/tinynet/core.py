@@ -29,9 +29,11 @@ class Parameter:
     in its net's vector; ShapeError if they have another shape. Gradients accumulate: `parameter.gradient += dW`.
     """
 
-    def __init__(self, name: str, tensor: Array, trainable: bool = True) -> None:
+    def __init__(self, name: str, tensor: Array, trainable: bool = True, order: tuple[int, ...] | None = None) -> None:
         self.name = name
         self.trainable = trainable
+        # The axes as they lie in memory, slowest first.
+        self.order = order or tuple(range(tensor.ndim))
         self._tensor = tensor
         self._gradient = np.zeros_like(tensor)
 
@@ -97,8 +99,9 @@ class FlatVector:
         """Each parameter with its part, in its shape, of a vector laid out as this one."""
         found, start = [], 0
         for parameter in self._ordered:
-            shape, stop = parameter.tensor.shape, start + parameter.tensor.size
-            found.append((parameter, vector[start:stop].reshape(shape)))
+            stop, order = start + parameter.tensor.size, parameter.order
+            lying = vector[start:stop].reshape([parameter.tensor.shape[axis] for axis in order])
+            found.append((parameter, lying.transpose(np.argsort(order))))
             start = stop
         return found
 

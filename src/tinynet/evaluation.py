@@ -13,7 +13,8 @@ from tinynet.core import Array
 from tinynet.datasets.base import Description, Loader, Split
 from tinynet.datasets.targets import decode
 
-CHUNK = 1024  # rows in one forward pass: the same for every run, so that sums are the same to the last bit
+# Rows in one forward pass: the same for every run, so that sums are the same to the last bit.
+CHUNK, IMAGE_CHUNK = 1024, 64
 
 
 @dataclass
@@ -74,7 +75,7 @@ def classify(parts: Parts, predicted: Array) -> Array:
 def quick_figures(parts: Parts, split: Split) -> tuple[float, float | None]:
     """(loss, error) of a split: what training measures after each epoch."""
     loss, errors = 0.0, 0
-    for predicted, labels, value in _predictions(parts, split):
+    for predicted, labels, _, value in _predictions(parts, split):
         loss += value
         if parts.coding is not None:
             errors += int(np.count_nonzero(classify(parts, predicted) != labels))
@@ -90,7 +91,7 @@ def evaluate(parts: Parts, split: Split) -> Figures:
 def _evaluate(parts: Parts, split: Split) -> Figures:
     chunks = list(_predictions(parts, split))
     predicted = np.concatenate([chunk[0] for chunk in chunks])
-    figures = Figures(len(split), sum(chunk[2] for chunk in chunks) / len(split))
+    figures = Figures(len(split), sum(chunk[3] for chunk in chunks) / len(split))
     if parts.coding is not None and split.labels is not None:
         found = classify(parts, predicted)
         count = max(len(parts.description.classes or []), int(found.max()) + 1, int(split.labels.max()) + 1)
@@ -99,24 +100,30 @@ def _evaluate(parts: Parts, split: Split) -> Figures:
         figures.errors = int(np.count_nonzero(found != split.labels))
         figures.commonest_error = float(np.mean(split.labels != parts.description.commonest))
     elif split.targets is not None:
-        predicted, target = in_units(parts, parts.loss.values(predicted.astype(float)), split.targets.astype(float))
+        target = np.concatenate([chunk[2] for chunk in chunks if chunk[2] is not None]).astype(float)
+        predicted, target = in_units(parts, parts.loss.values(predicted.astype(float)), target)
         total = float(np.sum((target - target.mean(axis=0)) ** 2))
         figures.r2 = 1 - float(np.sum((target - predicted) ** 2)) / total if total else None
         figures.mean_absolute_error = float(np.mean(np.abs(target - predicted)))
     return figures
 
 
-def _predictions(parts: Parts, split: Split) -> Iterator[tuple[Array, Array | None, float]]:
-    """(outputs, labels, sum of the loss over the rows) for each chunk of a split."""
-    for x, labels, targets in Loader(split, CHUNK):
+def _predictions(parts: Parts, split: Split) -> Iterator[tuple[Array, Array | None, Array | None, float]]:
+    """(outputs, labels, targets, sum of the loss over the rows) for each chunk of a split."""
+    for x, labels, targets in Loader(split, _chunk(parts)):
         predicted = parts.net.forward(x)
         value = parts.loss(*in_units(parts, predicted, compare_with(parts, labels, targets)))[0]
-        yield predicted, labels, value * len(x)
+        yield predicted, labels, targets, value * len(x)
+
+
+def _chunk(parts: Parts) -> int:
+    return CHUNK if len(parts.net.input_shape) == 1 else IMAGE_CHUNK
 
 
 def outputs(parts: Parts, x: Array) -> Array:
     """The net's outputs for inputs that are scaled already."""
-    chunks = [parts.net.forward(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)]
+    size = _chunk(parts)
+    chunks = [parts.net.forward(x[i : i + size]) for i in range(0, len(x), size)]
     return np.concatenate(chunks) if chunks else np.zeros((0, *parts.net.output_shape), parts.net.dtype)
 
 

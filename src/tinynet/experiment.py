@@ -52,7 +52,8 @@ class Experiment(Parts):
         Parameters
         ----------
         x
-            (n, *sample), as in the dataset: standardising is done here.
+            (n, *sample), as in the dataset: standardising is done here. Of a net for images in bytes they are bytes, or
+            numbers of 0 to 1.
 
         Returns
         -------
@@ -79,7 +80,8 @@ class Experiment(Parts):
 
     def outputs(self, x: npt.ArrayLike) -> Array:
         """The net's outputs for inputs in their original units."""
-        found = np.asarray(x, dtype=float)
+        found = np.asarray(x)
+        found = found / 255 if self.description.pixels and found.dtype == np.uint8 else found.astype(float)
         check_samples(found, self.net.input_shape)
         bad = np.argwhere(~np.isfinite(found))
         if len(bad):
@@ -147,7 +149,7 @@ def restore(checkpoint: Checkpoint, file: str, config: Config | None = None) -> 
         config = config or from_json(metadata["config"], file)
         experiment = Experiment.of(config, Description.from_json(metadata["description"]))
         experiment.data_sha256 = str(metadata["data_sha256"])
-        checkpoints.restore_parameters(checkpoint, experiment.net.parameters, file)
+        checkpoints.restore_parameters(checkpoint, [*experiment.net.parameters, *experiment.net.buffers], file)
         if metadata["progress"] is None:
             experiment.learner = None
         else:

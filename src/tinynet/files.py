@@ -36,3 +36,9 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def data_folder() -> Path:
+    """Where downloaded data lie: `TINYNET_DATA`, or else `tinynet` in the user's cache folder; absolute."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("TINYNET_DATA") or f"{cache}/tinynet").expanduser().absolute()

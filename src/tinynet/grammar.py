@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 import typing
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -89,9 +90,12 @@ def _make_model(cls: type[Component]) -> type[BaseModel]:
 
 def _relaxed(annotation: Any) -> Any:
     # YAML has lists only, which pydantic's strict tuples refuse: the pair is relaxed, its elements stay strict.
-    if typing.get_origin(annotation) is tuple:
-        strict = [Annotated[element, Strict()] for element in typing.get_args(annotation)]
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is tuple:
+        strict = [element if element is ... else Annotated[element, Strict()] for element in arguments]
         return Annotated[tuple.__class_getitem__(tuple(strict)), Strict(False)]
+    if origin in (typing.Union, types.UnionType):
+        return typing.Union[tuple(map(_relaxed, arguments))]  # noqa: UP007 (the members are not known before)
     return annotation
 
 

@@ -69,7 +69,8 @@ class Net:
         self.shapes = self._set_up(seed)
         self.output_shape = self.shapes[-1]
         self.parameters: list[Parameter] = [p for layer in self.layers for p in layer.parameters]
-        self.vector = FlatVector(self.parameters, self.dtype)
+        self.buffers: list[Parameter] = [b for layer in self.layers for b in layer.buffers]
+        self.vector = FlatVector([*self.parameters, *self.buffers], self.dtype)
         learns = [any(p.trainable for p in layer.parameters) for layer in self.layers]
         self._first_learner = learns.index(True) if True in learns else len(self.layers)
 
@@ -198,7 +199,7 @@ class Net:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self.vector = FlatVector(self.parameters, self.dtype)
+        self.vector = FlatVector([*self.parameters, *self.buffers], self.dtype)
 
     def blame(self) -> str:
         """The first layer whose parameters, or else whose last output, hold NaN or infinity, as a sentence.
@@ -222,6 +223,5 @@ class Net:
             rows.append((str(layer.name), type(layer).__name__, str(shape), f"{count:,}{frozen}" if count else "0"))
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join(
-            [*lines, f"{self.vector.all_tensors.size:,} parameters, {self.vector.tensor.size:,} of them trainable"]
-        )
+        everything, learning = sum(p.tensor.size for p in self.parameters), self.vector.tensor.size
+        return "\n".join([*lines, f"{everything:,} parameters, {learning:,} of them trainable"])

@@ -230,7 +230,11 @@ def _fits(value: Any, annotation: Any) -> bool:
     if origin is Literal:
         return value in arguments
     if origin is tuple:
-        return isinstance(value, (tuple, list)) and len(value) == len(arguments) and all(map(_fits, value, arguments))
+        if not isinstance(value, (tuple, list)):
+            return False
+        if arguments[-1] is ...:
+            return all(_fits(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(map(_fits, value, arguments))
     if annotation is Any:
         return True
     if annotation in (int, float):
@@ -265,7 +269,7 @@ def _text(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(map(repr, arguments))
     if origin is tuple:
-        return f"[{', '.join(map(_text, arguments))}]"
+        return f"[{', '.join('...' if argument is ... else _text(argument) for argument in arguments)}]"
     plain: dict[Any, str] = {
         int: "a whole number",
         float: "a number",

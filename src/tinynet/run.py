@@ -143,7 +143,7 @@ class Run:
             status = "finished" if learner.finished else "interrupted"
         except DivergedError:
             status = "diverged"
-            restore_parameters(good, learner.parts.net.parameters, str(self.last_path))
+            restore_parameters(good, [*learner.parts.net.parameters, *learner.parts.net.buffers], str(self.last_path))
             raise
         finally:
             self.save(good)

@@ -12,7 +12,7 @@ import click
 
 from tinynet.errors import ConfigError, TinynetError
 
-COMMANDS = ("train", "eval", "plot", "predict", "init", "layers", "schema")
+COMMANDS = ("train", "eval", "plot", "predict", "init", "layers", "schema", "data")
 # BLAS threads pay only for large products, and make results depend on the machine.
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",

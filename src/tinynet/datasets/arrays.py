@@ -78,7 +78,8 @@ class FromFile(Dataset, abstract=True):
 class NPZ(FromFile):
     """Arrays x_train, y_train, x_test, y_test in an .npz file
 
-    x (n, *sample) are numbers; (n,) is read as (n, 1). y (n,) of whole numbers, booleans or text are classes: the class
+    x (n, *sample) are numbers; (n,) is read as (n, 1), images (n, H, W) as (n, 1, H, W). Images in bytes are used as
+    numbers of 0 to 1. y (n,) of whole numbers, booleans or text are classes: the class
     indices themselves, or the sorted texts. Any other y (n, *target) is a regression; (n,) is read as (n, 1).
 
     Example: {NPZ: data.npz}
@@ -96,7 +97,7 @@ class NPZ(FromFile):
         for name in NPZ_ARRAYS:
             if not arrays[name].size or not arrays[name].ndim:
                 raise DataError(f"{file.name}: {name} has shape {arrays[name].shape}, which holds no samples.")
-        x = [_numbers(file.name, name, arrays[name]) for name in ("x_train", "x_test")]
+        x = [_inputs(file.name, name, arrays[name]) for name in ("x_train", "x_test")]
         _check_rows(file.name, arrays)
         y = {name: arrays[name] for name in ("y_train", "y_test")}
         held = _kind(y["y_train"]) if y["y_train"].ndim == 1 else "vectors"
@@ -127,6 +128,12 @@ def _numbers(file: str, name: str, array: Array) -> Array:
         found = values[tuple(bad[0])]
         raise DataError(f"{file}: {name} holds {found} in row {bad[0][0]}. Every number has to be finite.")
     return values[:, None] if values.ndim == 1 else values
+
+
+def _inputs(file: str, name: str, array: Array) -> Array:
+    """The array as numbers; images (n, H, W) get an axis of channels, and bytes stay bytes."""
+    images = array[:, None] if array.ndim == 3 else array
+    return images if images.dtype == np.uint8 and images.ndim == 4 else _numbers(file, name, images)
 
 
 def _check_rows(file: str, arrays: dict[str, Array]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from tinynet.core import Array, Shape, Stream
 from tinynet.datasets.targets import Coding
 from tinynet.errors import OptionError
+from tinynet.images import from_memory
 from tinynet.registry import Component, Share
 
 SPLITS = ("train", "validation", "test")
@@ -29,23 +30,25 @@ class Split:
     labels
         Class indices (n,), or None in a regression.
     targets
-        Target vectors (n, k): the values of a regression, or the coded classes.
+        Target vectors (n, k): the values of a regression, the coded classes, or x itself.
+    scaling
+        For images in bytes, which the loader turns into numbers: how those of 0 to 1 are standardised, or None.
     """
 
     x: Array
     labels: Array | None = None
     targets: Array | None = None
+    scaling: Scaling | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def rows(self, index: Array | slice) -> Split:
         """The rows of an index, as a split."""
-        return Split(
-            self.x[index],
-            None if self.labels is None else self.labels[index],
-            None if self.targets is None else self.targets[index],
-        )
+        x = self.x[index]
+        labels = None if self.labels is None else self.labels[index]
+        targets = None if self.targets is None else x if self.targets is self.x else self.targets[index]
+        return Split(x, labels, targets, self.scaling)
 
 
 class Loader:
@@ -86,7 +89,9 @@ class Loader:
             x, labels, targets = part.x, part.labels, part.targets
             for i in range(0, len(x), size):
                 j = i + size
-                yield x[i:j], None if labels is None else labels[i:j], None if targets is None else targets[i:j]
+                inputs = pixels(x[i:j], part.scaling) if x.dtype == np.uint8 else x[i:j]
+                goals = None if targets is None else inputs if targets is x else targets[i:j]
+                yield inputs, None if labels is None else labels[i:j], goals
 
 
 @dataclass
@@ -126,6 +131,16 @@ class Scaling:
         return cls(np.array(found["mean"], float), np.array(found["deviation"], float))
 
 
+def pixels(x: Array, scaling: Scaling | None) -> Array:
+    """Images (n, C, H, W) in bytes as numbers of 0 to 1, or standardised; float32, lying as `images.py` says."""
+    found = np.multiply(x.transpose(2, 1, 3, 0), np.float32(1 / 255), order="C")
+    if scaling is not None:
+        # mean and deviation (C, 1, 1), one for each channel
+        found -= scaling.mean.astype(np.float32)
+        found /= scaling.deviation.astype(np.float32)
+    return from_memory(found)
+
+
 @dataclass
 class Description:
     """What a net trained on a dataset has to know of it afterwards; it travels in the checkpoint.
@@ -148,6 +163,8 @@ class Description:
         How the targets of a regression were standardised, or None.
     commonest
         The class that is most frequent in the training split, or None.
+    pixels
+        Whether the inputs are images in bytes.
     """
 
     input_shape: Shape
@@ -158,6 +175,7 @@ class Description:
     input_scaling: Scaling | None = None
     target_scaling: Scaling | None = None
     commonest: int | None = None
+    pixels: bool = False
 
     def class_name(self, index: int) -> str:
         """The name of a class; a net may have more outputs than there were classes."""
@@ -263,8 +281,9 @@ class Dataset(Component, abstract=True):
         # A copy: what `read` returned may be kept by the dataset.
         data = replace(data, description=replace(data.description), notes=list(data.notes))
         description = data.description
+        description.pixels = data.train.x.dtype == np.uint8
         if self.standardize:
-            description.input_scaling = known.input_scaling if known else Scaling.of(data.train.x)
+            description.input_scaling = known.input_scaling if known else _input_scaling(data.train.x)
         if self.targets == "inputs":
             description.target_scaling, data.notes = description.input_scaling, []
         elif data.train.targets is not None and self.standardize_target_values():
@@ -293,8 +312,22 @@ def _with_validation(data: Data, share: float, seed: int) -> Data:
     return replace(data, validation=data.train.rows(held), train=data.train.rows(kept))
 
 
+def _input_scaling(x: Array) -> Scaling:
+    """That of each column, or for images in bytes that of each channel."""
+    if x.dtype != np.uint8:
+        return Scaling.of(x)
+    # From the counts of the 256 values: the images as numbers would take eight times their memory.
+    values, channels = np.arange(256) / 255, range(x.shape[1])
+    counts = np.array([np.bincount(x[:, c].reshape(-1), minlength=256) for c in channels]) / x[:, 0].size
+    mean = counts @ values
+    deviation = np.sqrt(counts @ values**2 - mean**2)
+    return Scaling(mean[:, None, None], np.where(deviation > 0, deviation, 1.0)[:, None, None])
+
+
 def _scaled(part: Split, description: Description) -> Split:
     x, targets = part.x, part.targets
+    if description.pixels:
+        return Split(x, part.labels, targets, description.input_scaling)
     if description.input_scaling is not None:
         x = description.input_scaling.apply(x)
     if description.target_scaling is not None and targets is not None:

@@ -38,6 +38,7 @@ class Layer(Component, abstract=True):
     trainable: bool = True
 
     parameters: list[Parameter] = field(init=False, repr=False)
+    buffers: list[Parameter] = field(init=False, repr=False)
     x: Array = field(init=False, repr=False)
     y: Array = field(init=False, repr=False)
     # False where nothing before this layer learns: `backward` may then return None.
@@ -51,6 +52,7 @@ class Layer(Component, abstract=True):
     def __new__(cls, *values: Any, **options: Any) -> Self:
         layer = super().__new__(cls)
         layer.parameters = []
+        layer.buffers = []
         layer.x = layer.y = np.empty(0)
         layer.needs_dx = True
         layer.taken = False
@@ -90,7 +92,13 @@ class Layer(Component, abstract=True):
     def __call__(self, x: Array, training: bool = False) -> Array:
         return self.forward(x, training)
 
-    def parameter(self, name: str, shape: Shape, initialisation: Callable[[Shape], Array] | Array | float) -> Parameter:
+    def parameter(
+        self,
+        name: str,
+        shape: Shape,
+        initialisation: Callable[[Shape], Array] | Array | float,
+        order: tuple[int, ...] | None = None,
+    ) -> Parameter:
         """A new parameter, for `setup` to call; its full name is `<layer>.<name>`.
 
         Parameters
@@ -101,17 +109,36 @@ class Layer(Component, abstract=True):
             Of its tensor.
         initialisation
             A function of the shape that gives the initial values, or the values, or one number for all.
+        order
+            The axes in the order in which they are to lie in memory, slowest first; by default as they are.
         """
+        parameter = self._new(name, shape, initialisation, self.trainable, order)
+        self.parameters.append(parameter)
+        return parameter
+
+    def buffer(self, name: str, shape: Shape, value: float) -> Parameter:
+        """A tensor that is no parameter, but travels with them, such as a running mean; for `setup` to call."""
+        buffer = self._new(name, shape, value, False, None)
+        self.buffers.append(buffer)
+        return buffer
+
+    def _new(
+        self,
+        name: str,
+        shape: Shape,
+        initialisation: Callable[[Shape], Array] | Array | float,
+        trainable: bool,
+        order: tuple[int, ...] | None,
+    ) -> Parameter:
         if prod(shape) > LARGEST:
             raise ShapeError(
                 f"its {name} of shape {shape} would hold {prod(shape):,} numbers; the most is {LARGEST:,}."
             )
         values = initialisation(shape) if callable(initialisation) else initialisation
         tensor = np.array(np.broadcast_to(values, shape), dtype=float)
-        parameter = Parameter(f"{self.name}.{name}", tensor, self.trainable)
-        if any(other.name == parameter.name for other in self.parameters):
+        parameter = Parameter(f"{self.name}.{name}", tensor, trainable, order)
+        if any(other.name == parameter.name for other in (*self.parameters, *self.buffers)):
             raise ShapeError(f"has two parameters called {name!r}")
-        self.parameters.append(parameter)
         return parameter
 
     def random(self, shape: Shape) -> Array:

@@ -8,7 +8,9 @@ from math import prod
 import numpy as np
 
 from tinynet.core import Array, Shape
+from tinynet.errors import ShapeError
 from tinynet.layers.base import Layer
+from tinynet.registry import PositiveInt
 
 
 @dataclass(eq=False)
@@ -27,6 +29,43 @@ class Flatten(Layer):
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
         self.y = x.reshape(*x.shape[: x.ndim - self.sample_axes], -1)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        dx: Array = dy.reshape(self.x.shape)
+        return dx
+
+
+@dataclass(eq=False)
+class Reshape(Layer):
+    """y = x with the axes of a sample arranged anew
+
+    x (N, *sample), y (N, *shape), the last axis fastest, as in PyTorch. dx is dy in x's shape.
+
+    Parameters
+    ----------
+    shape
+        Of one sample of the output; it holds as many numbers as one of the input.
+
+    Raises
+    ------
+    ShapeError
+        If it holds more or fewer.
+
+    Example: {Reshape: [2, 3, 1]}
+    """
+
+    shape: tuple[PositiveInt, ...]
+
+    def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
+        if prod(shape) != prod(self.shape):
+            given, wanted = (" · ".join(map(str, sizes)) for sizes in (shape, self.shape))
+            raise ShapeError(f"gets {shape}, but {given} = {prod(shape)} is not {wanted} = {prod(self.shape)}")
+        return tuple(self.shape)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = x
+        self.y = x.reshape(len(x), *self.shape)
         return self.y
 
     def backward(self, dy: Array) -> Array:

@@ -1,0 +1,54 @@
+"""Images: PyTorch's shapes, over memory in the order that NumPy is quick with.
+
+A batch of images has the shape (N, C, H, W) everywhere. In memory it lies batch-last, in the order (H, C, W, N): the
+N numbers of one pixel stand side by side, so that whatever a layer does to a pixel it does to a whole row of numbers.
+`to_memory` gives a layer that view, free of copying where the order is right; `from_memory` hands it back.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinynet.core import Array, Shape
+from tinynet.errors import ShapeError
+from tinynet.registry import PositiveInt
+
+Size = PositiveInt | tuple[PositiveInt, PositiveInt]
+
+
+def to_memory(x: Array) -> Array:
+    """x (N, C, H, W) as a contiguous array (H, C, W, N)."""
+    return np.ascontiguousarray(x.transpose(2, 1, 3, 0))
+
+
+def from_memory(y: Array) -> Array:
+    """y (H, C, W, N) as a view (N, C, H, W)."""
+    return y.transpose(3, 1, 0, 2)
+
+
+def pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    """A number as (along H, along W)."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def image_shape(shape: Shape) -> tuple[int, int, int]:
+    """(C, H, W); raises ShapeError if a sample is no image."""
+    if len(shape) != 3:
+        raise ShapeError(f"needs images (channels, height, width), but gets {shape}. Put Reshape before it.")
+    return shape[0], shape[1], shape[2]
+
+
+def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
+    """⌊(size + padding - dilation (kernel - 1) - 1) / stride⌋ + 1, padding counted on both sides together.
+
+    Raises
+    ------
+    ShapeError
+        If the kernel is larger than the padded image; it shows the arithmetic.
+    """
+    reach = dilation * (kernel - 1) + 1
+    if size + padding < reach:
+        result = (size + padding - reach) // stride + 1
+        arithmetic = f"({size} + {padding} - {reach}) / {stride} + 1 = {result}"
+        raise ShapeError(f"its kernel reaches over {reach} pixels, more than the image has: {arithmetic}.")
+    return (size + padding - reach) // stride + 1
