@@ -20,7 +20,7 @@ STEPS = [
     ["net"],
     ["yaml_reader", "messages", "grammar", "overrides", "checking", "config"],
     ["fitting", "builder"],
-    ["evaluation"],
+    ["pieces", "evaluation"],
     ["learner"],
     ["checkpoint"],
     ["experiment"],

@@ -65,6 +65,10 @@ class Parameter:
         gradient[...] = self._gradient
         self._tensor, self._gradient = tensor, gradient
 
+    def share(self, other: Parameter) -> None:
+        """Use the tensor of another parameter of the same shape from now on, with a gradient of its own."""
+        self._tensor = other.tensor
+
     def __repr__(self) -> str:
         return f"Parameter({self.name}, shape={self._tensor.shape})"
 

@@ -16,6 +16,7 @@ from tinynet.core import Array, Stream
 from tinynet.datasets.base import Loader
 from tinynet.errors import DivergedError
 from tinynet.evaluation import classify, compare_with, in_units, quick_figures
+from tinynet.pieces import Pieces
 from tinynet.registry import mismatch
 from tinynet.schedules import learning_rate_factor
 
@@ -121,6 +122,7 @@ class Learner:
         self.best_parameters = best_parameters
         self.count_errors = parts.coding is not None and not self.options.evaluate_train
         self.shuffle = Stream(parts.config.seed, "shuffle")
+        self.pieces = Pieces(parts.net, parts.loss)
 
     @property
     def finished(self) -> bool:
@@ -166,20 +168,18 @@ class Learner:
 
     def _step(self, x: Array, labels: Array | None, targets: Array | None) -> float:
         """One update; the value of the batch's loss before it."""
-        net, loss = self.parts.net, self.parts.loss
+        net = self.parts.net
         target = compare_with(self.parts, labels, targets)
-        predicted = net.forward(x, training=True)
-        value, gradient = loss(predicted, target)
+        value, predicted = self.pieces.run(x, target)
         if not isfinite(value):
             raise self._diverged(self.progress.epoch + 1, f"the loss became {value} in batch {self.progress.batch + 1}")
-        net.backward(gradient, to_input=False)
         if self.options.clip_norm is not None:
             net.vector.clip_norm(self.options.clip_norm)
         net.update(self.parts.optimizer)
         if self.count_errors:
             self.progress.errors += int(np.count_nonzero(classify(self.parts, predicted) != labels))
         if self.parts.description.target_scaling is not None:
-            value = loss(*in_units(self.parts, predicted, target))[0]
+            value = self.parts.loss(*in_units(self.parts, predicted, target))[0]
         return float(value)
 
     def _measure(self, epoch: int) -> Record:
@@ -238,4 +238,4 @@ class Learner:
             advice = (
                 "Nothing was trained yet: the data's numbers are too large. Try standardize: true, or dtype: float64."
             )
-        return DivergedError(f"the training diverged in epoch {epoch}: {what}. {self.parts.net.blame()} {advice}")
+        return DivergedError(f"the training diverged in epoch {epoch}: {what}. {self.pieces.blame()} {advice}")

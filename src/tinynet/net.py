@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -70,7 +71,7 @@ class Net:
         self.output_shape = self.shapes[-1]
         self.parameters: list[Parameter] = [p for layer in self.layers for p in layer.parameters]
         self.buffers: list[Parameter] = [b for layer in self.layers for b in layer.buffers]
-        self.vector = FlatVector([*self.parameters, *self.buffers], self.dtype)
+        self.vector = FlatVector(self._all(), self.dtype)
         learns = [any(p.trainable for p in layer.parameters) for layer in self.layers]
         self._first_learner = learns.index(True) if True in learns else len(self.layers)
 
@@ -193,13 +194,23 @@ class Net:
         """Set all gradients to zero."""
         self.vector.zero_grad()
 
+    def replica(self) -> Net:
+        """A copy of this net that shares its parameters, but has gradients and memories of its own."""
+        found = copy.deepcopy(self)
+        for mine, theirs in zip(self._all(), found._all(), strict=True):
+            theirs.share(mine)
+        return found
+
+    def _all(self) -> list[Parameter]:
+        return [*self.parameters, *self.buffers]
+
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: all but the vector, whose views would become copies."""
         return {name: value for name, value in vars(self).items() if name != "vector"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self.vector = FlatVector([*self.parameters, *self.buffers], self.dtype)
+        self.vector = FlatVector(self._all(), self.dtype)
 
     def blame(self) -> str:
         """The first layer whose parameters, or else whose last output, hold NaN or infinity, as a sentence.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--runs", type=click.Path(), envvar="TINYNET_RUNS", default="runs", show_default=True, help="Folder of the runs."
 )
+@click.option("--workers", type=click.IntRange(min=1), help="Threads for images; by default one for each core.")
 @click.option("--resume", type=click.Path(), metavar="RUN", help="Go on with a run where it stopped.")
 @click.option("--dry-run", is_flag=True, help="Build, run one batch forward and backward, show the layers.")
 @click.option("--quiet", is_flag=True, help="No progress.")
@@ -34,6 +36,7 @@ def command(
     name: str | None,
     seed: int | None,
     runs: str,
+    workers: int | None,
     resume: str | None,
     dry_run: bool,
     quiet: bool,
@@ -69,6 +72,8 @@ def command(
         run = Run.create(experiment, Path(runs).expanduser(), command_line())
     if not quiet:
         _introduce(run, experiment)
+    assert experiment.learner is not None
+    experiment.learner.pieces.workers = workers or os.cpu_count() or 1
     return _train(run, experiment, quiet, as_json)
 
 
