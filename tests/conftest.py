@@ -1,7 +1,12 @@
 """What all tests share."""
 
-import json
 import os
+
+# As the command line does, before NumPy is imported: threads of BLAS on small products cost more than they bring.
+for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+import json
 import subprocess
 import sys
 from pathlib import Path

@@ -12,6 +12,7 @@ from tinynet import registry
 from tinynet.core import Array, Shape
 from tinynet.errors import ShapeError
 from tinynet.layers.base import Layer
+from tinynet.layers.pooling import MaxPool2d, MaxUnpool2d
 from tinynet.losses import Loss
 from tinynet.registry import Component
 
@@ -36,6 +37,32 @@ def from_example(cls: type[Component]) -> Any:
         assert first is not None
         value = {first.name: value}
     return cls(**value)
+
+
+class BehindItsPool(Layer, abstract=True):
+    """A MaxUnpool2d behind the pool that it names, as one layer: alone it has no places to put numbers at."""
+
+    def __init__(self, unpool: MaxUnpool2d) -> None:
+        self.pool, self.unpool = MaxPool2d(2), unpool
+
+    def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
+        middle = self.pool.setup(shape, rng)
+        self.unpool.link({self.unpool.pool: self.pool})
+        return self.unpool.setup(middle, rng)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = x
+        self.y = self.unpool.forward(self.pool.forward(x, training), training)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        return self.pool.backward(self.unpool.backward(dy))
+
+
+def layer_from_example(cls: type[Component]) -> Any:
+    """As `from_example`, with the other layer that it refers to, where it does."""
+    layer = from_example(cls)
+    return BehindItsPool(layer) if isinstance(layer, MaxUnpool2d) else layer
 
 
 def spaced(shape: Shape, seed: int = 0) -> Array:

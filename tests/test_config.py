@@ -312,7 +312,7 @@ def test_a_file_without_a_mapping(problems, text, what):
     (found,) = problems(text)
     assert found == (
         f"c.yaml:1:1: the file is {what}. "
-        "A config holds name, seed, dtype, dataset, layers, loss, optimizer, schedule, training."
+        "A config holds name, seed, dtype, dataset, augment, layers, loss, optimizer, schedule, training."
     )
 
 
@@ -646,8 +646,8 @@ def test_the_model_of_a_component_has_its_options_and_defaults(cls):
 def test_every_example_is_a_valid_component(cls, changed, write):
     example = yaml.safe_load(registry.documentation(cls).example)
     raw = yaml.safe_load(changed())
-    key = {"layer": "layers"}.get(cls.kind, cls.kind)
-    raw[key] = [example] if cls.kind in ("layer", "schedule") else example
+    key = {"layer": "layers", "augmentation": "augment"}.get(cls.kind, cls.kind)
+    raw[key] = [example] if cls.kind in ("layer", "schedule", "augmentation") else example
     spec = getattr(tinynet.load(write(yaml.safe_dump(raw))), key)
     assert (spec[0] if isinstance(spec, list) else spec).cls is cls
 

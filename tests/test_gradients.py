@@ -10,6 +10,7 @@ from gradients import (
     check_loss,
     compare,
     from_example,
+    layer_from_example,
     loss_case,
     numerical_gradient,
     on_every_shape,
@@ -40,7 +41,7 @@ VARIANTS = [
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 @pytest.mark.parametrize("cls", LAYERS)
 def test_layer_from_its_example(cls, training):
-    for layer, shape in on_every_shape(lambda: from_example(cls)):
+    for layer, shape in on_every_shape(lambda: layer_from_example(cls)):
         # Two rows would be too few: BatchNorm makes them 1 and -1, whatever they are.
         check_layer(layer, spaced((4, *shape)), training)
 

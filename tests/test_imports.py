@@ -16,7 +16,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 STEPS = [
     ["__init__", "errors", "files", "core", "registry"],
     ["functions", "images"],
-    ["npz", "layers", "losses", "optimizers", "schedules", "datasets"],
+    ["npz", "layers", "losses", "optimizers", "schedules", "datasets", "augmentations"],
     ["net"],
     ["yaml_reader", "messages", "grammar", "overrides", "checking", "config"],
     ["fitting", "builder"],
@@ -144,7 +144,8 @@ def test_functions_of_the_registry_import_only_the_homes_of_components():
     tree = ast.parse((SOURCE / "registry.py").read_text(encoding="utf-8"))
     load_all = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "load_all")
     loop = next(node for node in ast.walk(load_all) if isinstance(node, ast.For))
-    assert set(ast.literal_eval(loop.iter)) == {"datasets", "layers", "losses", "optimizers", "schedules"}
+    homes = {"datasets", "augmentations", "layers", "losses", "optimizers", "schedules"}
+    assert set(ast.literal_eval(loop.iter)) == homes
 
 
 def test_there_is_no_circle():
@@ -170,14 +171,14 @@ def test_the_order_within_a_step(names):
                 assert names.index(other) <= names.index(name), f"{name} imports {other}"
 
 
-# What layers, losses, optimizers, schedules and datasets stand on.
+# What layers, losses, optimizers, schedules, datasets and augmentations stand on.
 KNOWN = ("core", "registry", "functions", "images", "errors", "files", "npz")
 
 
 def test_datasets_layers_and_losses_know_nothing_of_each_other():
     for path in FILES:
         top = module(path).split(".")[0]
-        if top in ("layers", "losses", "optimizers", "schedules", "datasets"):
+        if top in ("layers", "losses", "optimizers", "schedules", "datasets", "augmentations"):
             for other in own_imports(path):
                 assert other.split(".")[0] in (top, *KNOWN), f"{module(path)}: {other}"
 

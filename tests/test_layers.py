@@ -5,7 +5,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from gradients import from_example, on_every_shape, set_up, spaced
+from gradients import from_example, layer_from_example, on_every_shape, set_up, spaced
 
 from tinynet import registry
 from tinynet.errors import OptionError, ShapeError
@@ -21,7 +21,7 @@ every_layer = pytest.mark.parametrize("cls", registry.classes("layer").values())
 
 
 def layers_and_batches(cls):
-    for layer, shape in on_every_shape(lambda: from_example(cls)):
+    for layer, shape in on_every_shape(lambda: layer_from_example(cls)):
         yield layer, spaced((3, *shape))
 
 
@@ -69,7 +69,7 @@ def test_call_is_forward(cls):
 @every_layer
 def test_setup_tells_the_shape_of_the_output(cls):
     for _, x in layers_and_batches(cls):
-        layer = from_example(cls)
+        layer = layer_from_example(cls)
         shape = layer.setup(x.shape[1:], np.random.default_rng(0))
         assert layer.forward(x).shape == (3, *shape)
 
@@ -77,8 +77,8 @@ def test_setup_tells_the_shape_of_the_output(cls):
 @every_layer
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_layer_keeps_the_dtype(cls, dtype):
-    for _, shape in on_every_shape(lambda: from_example(cls)):
-        net = Net([from_example(cls)], shape, dtype=dtype)
+    for _, shape in on_every_shape(lambda: layer_from_example(cls)):
+        net = Net([layer_from_example(cls)], shape, dtype=dtype)
         y = net.forward(spaced((3, *shape)), training=True)
         dx = net.backward(np.ones_like(y))
         assert {y.dtype, dx.dtype} == {np.dtype(dtype)}

@@ -395,7 +395,7 @@ def test_a_copy_trains_like_the_original_and_apart_from_it(batch, copied):
 @pytest.fixture
 def own_layers(monkeypatch):
     """Two layers that forget to call their base: one in __post_init__, one in __init__."""
-    for name in ("Scale", "Shift"):
+    for name in ("Scale", "Offset"):
         monkeypatch.setitem(registry.classes("layer"), name, None)
 
     @dataclass(eq=False)
@@ -414,7 +414,7 @@ def own_layers(monkeypatch):
         def backward(self, dy):
             return self.twice * dy
 
-    class Shift(Layer):
+    class Offset(Layer):
         """y = x + b"""
 
         def __init__(self, start):
@@ -432,14 +432,14 @@ def own_layers(monkeypatch):
             self.bias.gradient += dy.sum(axis=0)
             return dy
 
-    return Scale(1.5), Shift(0.25)
+    return Scale(1.5), Offset(0.25)
 
 
 def test_own_layers_that_do_not_call_their_base_work_in_a_net(own_layers, batch):
     net = Net([Linear(2), *own_layers], (2,), dtype="float64")
     weight, bias = (p.tensor for p in net.parameters[:2])
     np.testing.assert_allclose(net(batch), 3 * (batch @ weight + bias) + 0.25, rtol=1e-14)
-    assert [p.name for p in net.parameters] == ["linear1.weight", "linear1.bias", "shift1.bias"]
+    assert [p.name for p in net.parameters] == ["linear1.weight", "linear1.bias", "offset1.bias"]
     optimizer = SGD(lr=0.02)
     losses = [train_step(net, batch, np.sin(batch), optimizer) for _ in range(50)]
     assert losses[-1] < losses[0] / 2

@@ -323,7 +323,7 @@ def test_many_classes_have_looks_of_their_own():
 
 def test_ten_classes_and_spare_outputs(train):
     run = train({"Gaussians": {"train": 80, "test": 60, "classes": 10}}, outputs=12, epochs=1)
-    assert names(draw([run])) == ["loss.png", "error.png", "data.png", "boundary.png"]
+    assert names(draw([run])) == ["loss.png", "error.png", "data.png", "boundary.png", "confusion.png"]
 
 
 def test_overlay_has_a_curve_and_an_entry_for_each_run(train, figure):

@@ -14,7 +14,9 @@ import pytest
 
 import tinynet
 from tinynet.config import parse
+from tinynet.datasets.download import missing
 from tinynet.errors import ConfigError
+from tinynet.files import data_folder
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,18 +49,34 @@ def write_flowers(path, rng, with_species):
             writer.writerow([*values, *([("setosa", "versicolor", "virginica")[kind]] if with_species else [])])
 
 
+def commands_of(block):
+    return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+
+
+def run_all(commands, folder):
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for command in commands:
+        done = subprocess.run(shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        assert done.stdout or done.stderr
+
+
+def test_the_commands_for_mnist_run(tmp_path):
+    if missing("mnist", data_folder() / "mnist"):
+        pytest.skip(f"the files of MNIST are not in {data_folder()} (TINYNET_DATA)")
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    (block,) = [block for block in blocks("console") if "mnist" in block]
+    run_all(commands_of(block), tmp_path)
+
+
 def test_every_command_runs(tmp_path):
     rng = np.random.default_rng(0)
     write_flowers(tmp_path / "flowers.csv", rng, True)
     write_flowers(tmp_path / "new-flowers.csv", rng, False)
     (tmp_path / "flowers.yaml").write_text(blocks("yaml")[1])
-    commands = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
+    commands = [command for block in blocks("console") if "mnist" not in block for command in commands_of(block)]
     assert len(commands) > 10
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for command in commands:
-        done = subprocess.run(shlex.split(command), cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        assert done.stdout or done.stderr
+    run_all(commands, tmp_path)
     rows = (tmp_path / "predictions.csv").read_text().splitlines()
     assert len(rows) == 61
     species = [row.split(",")[0] for row in rows[1:]]

@@ -91,12 +91,12 @@ def test_abstract_classes_are_not_registered():
         pass
 
     assert registry.find("Half") is None
-    for name in ("Component", "Layer", "Loss", "Optimizer", "Schedule", "Dataset"):
+    for name in ("Component", "Layer", "Loss", "Optimizer", "Schedule", "Dataset", "Augmentation"):
         assert registry.find(name) is None
 
 
 def test_every_kind_has_components():
-    assert registry.KINDS == ("dataset", "layer", "loss", "optimizer", "schedule")
+    assert registry.KINDS == ("dataset", "augmentation", "layer", "loss", "optimizer", "schedule")
     for kind in registry.KINDS:
         found = registry.classes(kind)
         assert found

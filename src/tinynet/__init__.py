@@ -1,7 +1,7 @@
 """tinynet trains small neural networks from one YAML file, in NumPy code that can be read from end to end.
 
-Reading order: core, functions, registry; layers, losses, optimizers, schedules, datasets; net; config, builder;
-evaluation, learner, checkpoint, experiment, run; plots; cli. Imports run in that direction only.
+Reading order: core, functions, registry; layers, losses, optimizers, schedules, datasets, augmentations; net;
+config, builder; evaluation, learner, checkpoint, experiment, run; plots; cli. Imports run in that direction only.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _HOMES = {
     "Parameter": "core",
     "Component": "registry",
     "Layer": "layers.base",
+    "Augmentation": "augmentations",
     "Loss": "losses",
     "Optimizer": "optimizers",
     "Schedule": "schedules",

@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from tinynet.augmentations import Augmentation
 from tinynet.config import Config
 from tinynet.core import Array
 from tinynet.datasets.base import SPLITS, Data, Dataset, Description, Split
@@ -27,7 +28,7 @@ class Parts:
     ----------
     config
         The config it was built from.
-    net, loss, optimizer, schedules
+    net, loss, optimizer, schedules, augmentations
         As the config names them.
     description
         What there is to know of the dataset without loading it.
@@ -44,6 +45,7 @@ class Parts:
     loss: Loss
     optimizer: Optimizer
     schedules: list[Schedule]
+    augmentations: list[Augmentation]
     description: Description
     coding: Coding | None
     data: Data | None = None
@@ -113,7 +115,8 @@ class Parts:
             data = _prepared(data, config, coding, net)
             _check_shares(data, config, loss)
         schedules = [spec.make() for spec in config.schedule]
-        return cls(config, net, loss, config.optimizer.make(), schedules, known, coding, data)
+        augmentations = [spec.make() for spec in config.augment]
+        return cls(config, net, loss, config.optimizer.make(), schedules, augmentations, known, coding, data)
 
 
 def _load(config: Config) -> Data:

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ValidationError
 from tinynet import registry
 from tinynet.errors import ConfigError, OptionError
 from tinynet.grammar import KEYS, SECTIONS, Head, Training, model
-from tinynet.messages import a, dotted, example, plain, several, unknown, unknown_component
+from tinynet.messages import dotted, example, plain, several, unknown, unknown_component
 from tinynet.overrides import OverrideError, parse, put
-from tinynet.registry import Component, shown
+from tinynet.registry import Component, a, shown
 from tinynet.yaml_reader import FAULTY, Keys
 
 

@@ -23,6 +23,7 @@ class Config:
     seed: int
     dtype: str
     dataset: Spec
+    augment: list[Spec]
     layers: list[Spec]
     loss: Spec
     optimizer: Spec
@@ -37,6 +38,7 @@ class Config:
             "seed": self.seed,
             "dtype": self.dtype,
             "dataset": self.dataset.to_json(),
+            **({"augment": [spec.to_json() for spec in self.augment]} if self.augment else {}),
             "layers": [spec.to_json() for spec in self.layers],
             "loss": self.loss.to_json(),
             "optimizer": self.optimizer.to_json(),

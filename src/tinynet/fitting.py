@@ -41,6 +41,7 @@ def problems(config: Config, net: Net, loss: Loss, description: Description, not
     if not found:
         found += _output(config, net, coding, description)
     found = [(at, " ".join([message, *(f"({note})" for note in notes)])) for at, message in found]
+    found += _augmentations(config, description)
     found += [*_last_layer(config, loss), *_early_stopping(config, coding), *_scaled_targets(config, loss)]
     return [config.source.problem(keys, message) for keys, message in found]
 
@@ -61,6 +62,13 @@ def _targets(config: Config, loss: Loss, coding: Coding | None, description: Des
             yield at, f"{takes}, not with '{chosen}' vectors. Remove it."
     if isinstance(loss, BinaryCrossEntropy) and coding in ("sign", "signed_one_hot"):
         yield at, f"BinaryCrossEntropy needs targets 0 and 1. Write binary or one_hot, not {coding}."
+
+
+def _augmentations(config: Config, description: Description) -> Iterator[Problem]:
+    """Only images can be shifted or turned."""
+    shape = description.input_shape
+    if config.augment and len(shape) != 3:
+        yield ("augment",), f"needs images (channels, height, width), but a sample has the shape {shape}. Remove it."
 
 
 def _last_layer(config: Config, loss: Loss) -> Iterator[Problem]:

@@ -62,6 +62,9 @@ class Section:
 
 SECTIONS = {
     "dataset": Section("dataset", "What to learn from."),
+    "augment": Section(
+        "augmentation", "Random changes of the training images, in order.", required=False, is_list=True
+    ),
     "layers": Section("layer", "The layers, in the order of the forward pass.", is_list=True),
     "loss": Section("loss", "What training makes small."),
     "optimizer": Section("optimizer", "How parameters change."),

@@ -122,6 +122,8 @@ class Learner:
         self.best_parameters = best_parameters
         self.count_errors = parts.coding is not None and not self.options.evaluate_train
         self.shuffle = Stream(parts.config.seed, "shuffle")
+        count = range(len(parts.augmentations))
+        self.streams = [Stream(parts.config.seed, "augmentation", str(index)) for index in count]
         self.pieces = Pieces(parts.net, parts.loss)
 
     @property
@@ -158,6 +160,8 @@ class Learner:
         quiet.run(np.seterr, all="ignore")
         start = perf_counter()
         for x, labels, targets in Loader(data, self.options.batch_size, order, first=progress.batch):
+            if parts.augmentations:
+                x, targets = quiet.run(self._augmented, x, targets)
             value = quiet.run(self._step, x, labels, targets)
             progress.loss_sum += value * len(x)
             progress.samples += len(x)
@@ -165,6 +169,19 @@ class Learner:
             progress.seconds += perf_counter() - start
             yield None
             start = perf_counter()
+
+    def _augmented(self, x: Array, targets: Array | None) -> tuple[Array, Array | None]:
+        """A training batch with its images changed, and its targets, which are the changed images in an autoencoder.
+
+        The images are changed before standardising: what comes in at the edges is black, not the mean.
+        """
+        parts, scaling = self.parts, self.parts.description.input_scaling
+        images = x if scaling is None else scaling.undo(x).astype(x.dtype)
+        for augmentation, stream in zip(parts.augmentations, self.streams, strict=True):
+            images = augmentation(images, stream.at(parts.net.clock.step))
+        if scaling is not None:
+            images = scaling.apply(images).astype(x.dtype)
+        return images, images if parts.config.dataset.options["targets"] == "inputs" else targets
 
     def _step(self, x: Array, labels: Array | None, targets: Array | None) -> float:
         """One update; the value of the batch's loss before it."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinynet import registry
-from tinynet.registry import Component
+from tinynet.registry import Component, a
 from tinynet.yaml_reader import Keys
 
 
@@ -20,6 +20,7 @@ def dotted(keys: Keys) -> str:
 def example(key: str) -> str:
     examples = {
         "dataset": "dataset: Disk",
+        "augmentation": "Shift: 2",
         "layers": "layers: [{Linear: 25}, ReLU, {Linear: 2}]",
         "layer": "Linear: 25",
         "loss": "loss: MSE",
@@ -50,11 +51,6 @@ def unknown_component(kind: str, given: str) -> str:
     guess = registry.suggestion(given, known)
     meant = f"Did you mean '{guess}'? (`tinynet layers` lists them)" if guess else f"There are: {', '.join(known)}."
     return f"'{given}' is no {kind}. {meant}"
-
-
-def a(kind: str) -> str:
-    """The kind with its article."""
-    return f"an {kind}" if kind == "optimizer" else f"a {kind}"
 
 
 def several(value: dict[str, Any], known: dict[str, type[Component]]) -> str:

@@ -108,6 +108,7 @@ class Net:
             layer.clock = self.clock
             layer.stream = Stream(seed, "layer", layer.name or "")
             try:
+                layer.link({str(earlier.name): earlier for earlier in self.layers[:index]})
                 shape = layer.setup(shapes[-1], Stream(seed, "initialisation", layer.name or "").at())
             except ShapeError as error:
                 raise LayerError(index, self._explain(error, shapes)) from None

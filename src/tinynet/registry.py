@@ -33,7 +33,7 @@ class PathMarker:
 
 FilePath = Annotated[str, PathMarker()]
 
-KINDS = ("dataset", "layer", "loss", "optimizer", "schedule")
+KINDS = ("dataset", "augmentation", "layer", "loss", "optimizer", "schedule")
 REQUIRED: Any = dataclasses.MISSING
 
 _classes: dict[str, dict[str, type[Component]]] = {kind: {} for kind in KINDS}
@@ -58,6 +58,11 @@ FOREIGN = {
     "cosineannealinglr": "CosineLR",
     "cosinedecay": "CosineLR",
     "warmup": "LinearWarmup",
+    "randomtranslation": "Shift",
+    "translate": "Shift",
+    "randomrotation": "Rotate",
+    "rotation": "Rotate",
+    "randomzoom": "Zoom",
     "circle": "Disk",
     "blobs": "Gaussians",
     "spiral": "Spirals",
@@ -82,6 +87,9 @@ FOREIGN = {
     "model": "layers",
     "network": "layers",
     "data": "dataset",
+    "augmentation": "augment",
+    "augmentations": "augment",
+    "transforms": "augment",
     "criterion": "loss",
     "scheduler": "schedule",
     "lrscheduler": "schedule",
@@ -89,7 +97,7 @@ FOREIGN = {
 
 
 class Component:
-    """Anything that a config can name: a dataset, a layer, a loss, an optimizer or a schedule.
+    """Anything that a config can name: a dataset, an augmentation, a layer, a loss, an optimizer or a schedule.
 
     A concrete subclass is registered under its own name when its class statement has run. Its dataclass fields are
     its options; values that do not fit their annotations are refused with `OptionError`.
@@ -104,7 +112,9 @@ class Component:
         other = find(cls.__name__)
         # The same module again is a notebook's cell run twice.
         if other is not None and other.__module__ != cls.__module__:
-            raise OptionError(f"there is a {other.kind} {cls.__name__} in {other.__module__}. Give yours another name.")
+            raise OptionError(
+                f"there is {a(other.kind)} {cls.__name__} in {other.__module__}. Give yours another name."
+            )
         _classes[cls.kind][cls.__name__] = cls
 
     def __post_init__(self) -> None:
@@ -148,7 +158,7 @@ class Documentation:
 
 def load_all() -> None:
     """Import every module that defines components."""
-    for package in ("datasets", "layers", "losses", "optimizers", "schedules"):
+    for package in ("datasets", "augmentations", "layers", "losses", "optimizers", "schedules"):
         importlib.import_module(f"tinynet.{package}")
 
 
@@ -214,6 +224,11 @@ def suggestion(given: str, known: Iterable[str]) -> str | None:
 def mismatch(value: Any, annotation: Any) -> str | None:
     """What is wrong with a value, as the end of a sentence that begins with the option's name; None if it fits."""
     return None if _fits(value, annotation) else f"must be {_text(annotation)}, not {shown(value)}"
+
+
+def a(kind: str) -> str:
+    """The kind with its article."""
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def shown(value: Any) -> str:

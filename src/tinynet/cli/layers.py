@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PLURALS = {
     "dataset": "Datasets",
+    "augmentation": "Augmentations",
     "layer": "Layers",
     "loss": "Losses",
     "optimizer": "Optimizers",
@@ -23,13 +24,13 @@ PLURALS = {
 @click.command("layers")
 @click.argument("name", required=False)
 def command(name: str | None) -> None:
-    """List layers, losses, optimizers, schedules and datasets with their equations; all of one, given its NAME."""
+    """List layers, losses and all else a config can name, with their equations; all of one, given its NAME."""
     from tinynet import registry
     from tinynet.errors import UsageError
 
     registry.load_all()
     if name is None:
-        for kind in ("layer", "loss", "optimizer", "schedule", "dataset"):
+        for kind in ("layer", "loss", "optimizer", "schedule", "dataset", "augmentation"):
             found = registry.classes(kind)
             width = max(map(len, found))
             click.echo(f"{PLURALS[kind]}")

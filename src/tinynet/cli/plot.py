@@ -19,7 +19,10 @@ from tinynet.cli.output import say
 )
 @click.option("--show", is_flag=True, help="Open them in windows as well.")
 def command(runs: tuple[str, ...], file_format: str, show: bool) -> None:
-    """Draw the curves of a RUN, and its data and decision regions in the plane, into RUN/plots; print the paths.
+    """Draw the curves of a RUN into RUN/plots, and what there is to see of its data; print the paths.
+
+    In the plane that is the points and the decision regions; for classes the confusion matrix; for images samples, the
+    worst mistakes, the first filters, or an autoencoder's reconstructions.
 
     Several runs are laid over each other in one picture, in the first one's folder.
     """

@@ -13,7 +13,6 @@ import numpy as np
 from tinynet.core import Array, Shape, Stream
 from tinynet.datasets.targets import Coding
 from tinynet.errors import OptionError
-from tinynet.images import from_memory
 from tinynet.registry import Component, Share
 
 SPLITS = ("train", "validation", "test")
@@ -132,13 +131,12 @@ class Scaling:
 
 
 def pixels(x: Array, scaling: Scaling | None) -> Array:
-    """Images (n, C, H, W) in bytes as numbers of 0 to 1, or standardised; float32, lying as `images.py` says."""
-    found = np.multiply(x.transpose(2, 1, 3, 0), np.float32(1 / 255), order="C")
+    """Images (n, C, H, W) in bytes as numbers of 0 to 1, or standardised by mean and deviation (C, 1, 1); float32."""
+    found: Array = np.multiply(x, np.float32(1 / 255))
     if scaling is not None:
-        # mean and deviation (C, 1, 1), one for each channel
         found -= scaling.mean.astype(np.float32)
         found /= scaling.deviation.astype(np.float32)
-    return from_memory(found)
+    return found
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, ClassVar, Self
@@ -59,6 +59,20 @@ class Layer(Component, abstract=True):
         layer.stream = Stream(0, "layer")
         layer.clock = Clock()
         return layer
+
+    def link(self, named: Mapping[str, Layer]) -> None:
+        """Find the layers that this one refers to; the net calls it before `setup`.
+
+        Parameters
+        ----------
+        named
+            The layers before this one by their names, set up.
+
+        Raises
+        ------
+        ShapeError
+            If there is no such layer, or it is of another kind.
+        """
 
     def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
         """Make the parameters for inputs of this shape.

@@ -53,6 +53,17 @@ def conv_transpose2d(x: Array, w: Array, b: Array, stride: Pair, padding: Pair, 
     return y[:, :, padding[0] : full_height - padding[0], padding[1] : full_width - padding[1]]
 
 
+def max_unpool2d(x: Array, image: Array, kernel: Pair, stride: Pair) -> Array:
+    """y[n, c, s i + k, s j + l] = x[n, c, i, j] for the k, l with the maximum of image[n, c, s i + k, s j + l]"""
+    y: Array = np.zeros_like(image)
+    for n, c, i, j in np.ndindex(x.shape):
+        top, left = stride[0] * i, stride[1] * j
+        window = image[n, c, top : top + kernel[0], left : left + kernel[1]]
+        k, m = np.unravel_index(window.argmax(), window.shape)
+        y[n, c, top + k, left + m] = x[n, c, i, j]
+    return y
+
+
 def max_pool2d(x: Array, kernel: Pair, stride: Pair) -> Array:
     """y[n, c, i, j] = max over k, l of x[n, c, s i + k, s j + l]"""
     rows, columns = (x.shape[2] - kernel[0]) // stride[0] + 1, (x.shape[3] - kernel[1]) // stride[1] + 1

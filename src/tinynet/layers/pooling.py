@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from tinynet.errors import ShapeError
 from tinynet.images import Size, from_memory, image_shape, output_size, pair, to_memory
 from tinynet.layers.base import Layer
 from tinynet.layers.convolution import Margin
+from tinynet.registry import suggestion
 
 
 @dataclass(eq=False)
@@ -39,7 +40,9 @@ class _Pool(Layer, abstract=True):
         if any(2 * margin > kernel for margin, kernel in zip(self.margin, self.kernel, strict=True)):
             raise ShapeError(f"padding {self.padding} is more than half of the kernel {self.kernel_size}")
         self.size = tuple(output_size((h, w)[i], self.kernel[i], self.step[i], 2 * self.margin[i]) for i in (0, 1))
-        return (c, *self.size)
+        self.overlap = any(step < kernel for step, kernel in zip(self.step, self.kernel, strict=True))
+        self.input_shape, self.output_shape = shape, (c, *self.size)
+        return self.output_shape
 
     def pad(self, x: Array, value: float) -> Array:
         """x (H, C, W, N) with margins of one value."""
@@ -100,13 +103,76 @@ class MaxPool2d(_Pool):
     def backward(self, dy: Array) -> Array:
         dy = to_memory(dy)
         dx = np.zeros(self.padded.shape, dy.dtype)
-        overlap = any(step < kernel for step, kernel in zip(self.step, self.kernel, strict=True))
         for slab, mask in zip(self.slabs(dx), self.masks(), strict=True):
-            if overlap:
+            if self.overlap:
                 slab += dy * mask
             else:
                 np.multiply(dy, mask, out=slab)
         return from_memory(self.crop(dx))
+
+
+@dataclass(eq=False)
+class MaxUnpool2d(Layer):
+    """y[n, c, r, q] = x[n, c, i, j] where the pool's window (i, j) had its maximum at (r, q), and 0 elsewhere
+
+    x (N, C, oH, oW) in the shape of the pool's output, y (N, C, H, W) in that of its input.
+    Where overlapping windows had the same maximum, the last of them gives y.
+    dx: each x gets the dy of the place it went to, or 0 where another x took that place.
+
+    Parameters
+    ----------
+    pool
+        The name of the MaxPool2d, a layer before this one.
+
+    Raises
+    ------
+    ShapeError
+        If there is no such pool, or the input has another shape than its output.
+
+    Source: Zeiler and Fergus 2014; PyTorch's MaxUnpool2d.
+
+    Example: {MaxUnpool2d: maxpool2d1}
+    """
+
+    pool: str
+    source: MaxPool2d = field(init=False, repr=False)
+
+    def link(self, named: Mapping[str, Layer]) -> None:
+        found = named.get(self.pool)
+        if found is None:
+            guess = suggestion(self.pool, [name for name, layer in named.items() if isinstance(layer, MaxPool2d)])
+            hint = f"Did you mean {guess!r}?" if guess else f"The layers before are: {', '.join(named) or 'none'}."
+            raise ShapeError(f"there is no layer {self.pool!r} before it. {hint}")
+        if not isinstance(found, MaxPool2d):
+            raise ShapeError(f"{self.pool!r} is a {type(found).__name__}. Name a MaxPool2d.")
+        self.source = found
+
+    def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
+        if shape != self.source.output_shape:
+            wanted = self.source.output_shape
+            raise ShapeError(f"needs {wanted}, the shape of what {self.pool!r} gives, but gets {shape}.")
+        return self.source.input_shape
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = x
+        self.masks = list(self.source.masks())
+        y = np.zeros(self.source.padded.shape, x.dtype)
+        # Of the windows that a pixel is in, the last one meets it with the first element of the kernel.
+        for slab, mask in reversed(list(zip(self.source.slabs(y), self.masks, strict=True))):
+            np.copyto(slab, to_memory(x), where=mask)
+        self.y = from_memory(self.source.crop(y))
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        left = self.source.pad(to_memory(dy), 0)
+        if self.source.overlap:
+            left = left.copy()
+        dx = np.zeros(to_memory(self.x).shape, dy.dtype)
+        for slab, mask in zip(self.source.slabs(left), self.masks, strict=True):
+            np.copyto(dx, slab, where=mask)
+            if self.source.overlap:
+                np.copyto(slab, 0, where=mask)
+        return from_memory(dx)
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""The pictures of runs: curves, data, decision regions. Nothing outside of this package imports Matplotlib."""
+"""The pictures of runs: curves, data, decision regions, mistakes, filters. Nothing outside of it imports Matplotlib."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from tinynet.errors import TinynetError, UsageError
-from tinynet.plots import curves, plane, style
+from tinynet.plots import confusion, curves, filters, images, plane, style
 from tinynet.plots.saved import saved_by
 from tinynet.run import Run
 
@@ -17,7 +17,10 @@ from tinynet.run import Run
 def draw(
     runs: Sequence[Run], file_format: str = "png", show: bool = False, notes: list[str] | None = None
 ) -> list[Path]:
-    """Draw one run (loss, error, data, boundary), or several over each other (loss-overlay, error-overlay).
+    """Draw one run, or several over each other (loss-overlay, error-overlay).
+
+    Of one run: loss and error; data and boundary in the plane; confusion of 3 to 20 classes; and of images mistakes,
+    reconstructions (of an autoencoder), filters and samples. Each only where it applies.
 
     Parameters
     ----------
@@ -69,15 +72,20 @@ def draw(
 
 
 def _of_one(run: Run, notes: list[str]) -> dict[str, Callable[[Figure], None]]:
-    saved = saved_by(run, notes)
+    saved, missing = saved_by(run, notes), list[str]()
     pictures = curves.of_one_run(run, saved)
     if not pictures:
         notes.append(f"{run.folder}: no epoch was measured yet, so there are no curves.")
     if saved is not None:
+        name = run.meta["name"]
         try:
-            pictures |= plane.of_one_run(run.meta["name"], saved)
+            pictures |= plane.of_one_run(name, saved)
+            pictures |= confusion.of_one_run(name, saved, missing)
+            pictures |= images.of_one_run(name, saved, missing)
         except TinynetError as error:
-            notes.append(f"{run.folder}: the data and the decision regions are not drawn: {error}")
+            notes.append(f"{run.folder}: what needs its data is not drawn: {error}")
+        pictures |= filters.of_one_run(name, saved, missing)
+        notes += [f"{run.folder}: {note}" for note in missing]
     return pictures
 
 

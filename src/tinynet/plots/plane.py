@@ -87,8 +87,7 @@ def draw_boundary(figure: Figure, name: str, saved: Saved) -> None:
     target = "" if description.target is None else f" by {style.shortened(description.target, 14)}"
     style.legend_beside(axes, [*entries, (rings, f"wrong: {count} of {len(test)}")], f"test points{target}", handle=1)
     error = style.number("error", 100 * count / len(test))
-    which = "best" if saved.is_best else "last"
-    figure.suptitle(style.titled(name, f"test error {error} at epoch {saved.epoch} ({which})"))
+    figure.suptitle(style.titled(name, f"test error {error} {saved.when}"))
 
 
 def points(split: Split, description: Description) -> Array:
