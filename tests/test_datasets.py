@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from tinynet import datasets, registry
 from tinynet.datasets import arrays
 from tinynet.datasets.arrays import CSV, NPZ, read_table
-from tinynet.datasets.base import Description, Loader, Scaling, Split
+from tinynet.datasets.base import Description
 from tinynet.datasets.plane import XOR, Disk, Gaussians, Moons, Rings, Spirals
+from tinynet.datasets.splits import Loader, Scaling, Split
 from tinynet.errors import DataError, OptionError
 
 PLANE = [Disk(), XOR(), Gaussians(classes=3), Spirals(classes=5), Moons(), Rings()]

@@ -10,7 +10,8 @@ import numpy as np
 from tinynet.augmentations import Augmentation
 from tinynet.config import Config
 from tinynet.core import Array
-from tinynet.datasets.base import SPLITS, Data, Dataset, Description, Split
+from tinynet.datasets.base import SPLITS, Data, Dataset, Description
+from tinynet.datasets.splits import Split
 from tinynet.datasets.targets import Coding, encode
 from tinynet.errors import ConfigError, DataError, OptionError
 from tinynet.fitting import coding_of, problems

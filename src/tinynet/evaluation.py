@@ -10,7 +10,8 @@ import numpy as np
 
 from tinynet.builder import Parts
 from tinynet.core import Array
-from tinynet.datasets.base import Description, Loader, Split
+from tinynet.datasets.base import Description
+from tinynet.datasets.splits import Loader, Split
 from tinynet.datasets.targets import decode
 
 # Rows in one forward pass: the same for every run, so that sums are the same to the last bit.

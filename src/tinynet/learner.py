@@ -13,7 +13,7 @@ import numpy as np
 
 from tinynet.builder import Parts
 from tinynet.core import Array, Stream
-from tinynet.datasets.base import Loader
+from tinynet.datasets.splits import Loader
 from tinynet.errors import DivergedError
 from tinynet.evaluation import classify, compare_with, in_units, quick_figures
 from tinynet.pieces import Pieces

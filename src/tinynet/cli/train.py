@@ -162,7 +162,7 @@ def _already_finished(run: Run, experiment: Experiment, as_json: bool) -> int:
 
 def _dry_run(experiment: Experiment, as_json: bool) -> int:
     """One batch forward and backward; shows the layers. Nothing is updated or written."""
-    from tinynet.datasets.base import Loader
+    from tinynet.datasets.splits import Loader
     from tinynet.evaluation import compare_with
 
     net = experiment.net

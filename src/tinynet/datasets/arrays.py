@@ -11,7 +11,8 @@ import annotated_types as limits
 import numpy as np
 
 from tinynet.core import Array, Stream
-from tinynet.datasets.base import Data, Dataset, Description, Split
+from tinynet.datasets.base import Data, Dataset, Description
+from tinynet.datasets.splits import Split
 from tinynet.datasets.table import Table, listed, number, read_table
 from tinynet.errors import DataError
 from tinynet.npz import read_npz

@@ -13,8 +13,9 @@ from typing import IO, Any, ClassVar
 import numpy as np
 
 from tinynet.core import Array, Shape
-from tinynet.datasets.base import Data, Dataset, Description, Split
+from tinynet.datasets.base import Data, Dataset, Description
 from tinynet.datasets.download import fetch, locate
+from tinynet.datasets.splits import Split
 from tinynet.errors import DataError, OptionError
 from tinynet.files import data_folder
 from tinynet.registry import PositiveInt

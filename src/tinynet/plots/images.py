@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tinynet.core import Array
-from tinynet.datasets.base import Loader, Split
+from tinynet.datasets.splits import Loader, Split
 from tinynet.evaluation import IMAGE_CHUNK, classify
 from tinynet.experiment import Experiment
 from tinynet.plots import style, tiles

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tinynet.core import Array
-from tinynet.datasets.base import Data, Description, Split
+from tinynet.datasets.base import Data, Description
 from tinynet.datasets.plane import Plane
+from tinynet.datasets.splits import Split
 from tinynet.evaluation import classify, outputs
 from tinynet.experiment import Experiment
 from tinynet.plots import style
