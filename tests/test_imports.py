@@ -14,7 +14,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # Each step may import itself and what stands above it. The longest name that fits a module counts.
 STEPS = [
-    ["__init__", "errors", "files", "core", "registry"],
+    ["__init__", "errors", "files", "core", "suggestions", "registry"],
     ["functions", "images"],
     ["npz", "layers", "losses", "optimizers", "schedules", "datasets", "augmentations"],
     ["net"],
@@ -172,7 +172,7 @@ def test_the_order_within_a_step(names):
 
 
 # What layers, losses, optimizers, schedules, datasets and augmentations stand on.
-KNOWN = ("core", "registry", "functions", "images", "errors", "files", "npz")
+KNOWN = ("core", "suggestions", "registry", "functions", "images", "errors", "files", "npz")
 
 
 def test_datasets_layers_and_losses_know_nothing_of_each_other():

@@ -15,6 +15,7 @@ from tinynet.layers.linear import Linear
 from tinynet.losses import MSE
 from tinynet.optimizers import SGD, Adam, AdamW
 from tinynet.registry import NonNegativeInt, PositiveFloat, PositiveInt, Probability, Share
+from tinynet.suggestions import suggestion
 
 registry.load_all()
 
@@ -228,12 +229,12 @@ ALL = [cls.__name__ for cls in COMPONENTS]
     ],
 )
 def test_suggestion(given, known, meant):
-    assert registry.suggestion(given, known) == meant
+    assert suggestion(given, known) == meant
 
 
 @pytest.mark.parametrize(("given", "known"), [("xyzzy", LAYERS), ("units", SGDS), ("Dense", ["MSE"]), ("", LAYERS)])
 def test_no_suggestion_where_nothing_is_near(given, known):
-    assert registry.suggestion(given, known) is None
+    assert suggestion(given, known) is None
 
 
 # Values and their annotations

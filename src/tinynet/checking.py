@@ -17,6 +17,7 @@ from tinynet.grammar import KEYS, SECTIONS, Head, Training, model
 from tinynet.messages import dotted, example, plain, several, unknown, unknown_component
 from tinynet.overrides import OverrideError, parse, put
 from tinynet.registry import Component, a, shown
+from tinynet.suggestions import suggestion
 from tinynet.yaml_reader import FAULTY, Keys
 
 
@@ -134,7 +135,7 @@ class Checker:
                 tree[key] = self.mapping(value, (key,), "training")
             else:
                 tree[key] = value
-        guessed = {registry.suggestion(key, KEYS) for key in raw if key not in KEYS}
+        guessed = {suggestion(key, KEYS) for key in raw if key not in KEYS}
         for key, section in SECTIONS.items():
             if section.required and key not in raw and key not in guessed:
                 self.report((), f"'{key}' is missing. {section.description} For example `{example(key)}`.")
@@ -236,7 +237,7 @@ class Checker:
             if problem["type"] == "extra_forbidden":
                 self.report(at, unknown("option", str(loc[-1]), names))
             elif problem["type"] == "missing" and len(loc) == len(problem["loc"]):
-                if not any(registry.suggestion(str(other[-1]), [str(loc[-1])]) for other in extra):
+                if not any(suggestion(str(other[-1]), [str(loc[-1])]) for other in extra):
                     cls = registry.find(form.__name__)
                     hint = f", as in `{plain(registry.documentation(cls).example)}`" if cls else ""
                     self.report(at, f"is missing. {form.__name__} needs it{hint}.")

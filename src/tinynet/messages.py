@@ -8,6 +8,7 @@ from typing import Any
 
 from tinynet import registry
 from tinynet.registry import Component, a
+from tinynet.suggestions import suggestion
 from tinynet.yaml_reader import Keys
 
 
@@ -35,7 +36,7 @@ def plain(example: str) -> str:
 
 
 def unknown(what: str, given: str, known: Sequence[str]) -> str:
-    guess = registry.suggestion(given, known)
+    guess = suggestion(given, known)
     return f"no such {what}. " + (f"Did you mean '{guess}'?" if guess else f"There are: {', '.join(known)}.")
 
 
@@ -48,7 +49,7 @@ def unknown_component(kind: str, given: str) -> str:
         return f"'{given}' is {a(other.kind)}, not {a(kind)}"
     if word and word[1] in known:
         return f"'{given}' is no {kind}. Write `{word[1]}: {word[2] or '…'}`."
-    guess = registry.suggestion(given, known)
+    guess = suggestion(given, known)
     meant = f"Did you mean '{guess}'? (`tinynet layers` lists them)" if guess else f"There are: {', '.join(known)}."
     return f"'{given}' is no {kind}. {meant}"
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 import inspect
 import re
 import sys
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any, ClassVar, Literal
@@ -38,62 +37,6 @@ REQUIRED: Any = dataclasses.MISSING
 
 _classes: dict[str, dict[str, type[Component]]] = {kind: {} for kind in KINDS}
 _options: dict[type[Component], tuple[Option, ...]] = {}
-
-# What other tools call it -> what it is called here.
-FOREIGN = {
-    "dense": "Linear",
-    "fullyconnected": "Linear",
-    "activation": "ReLU",
-    "logistic": "Sigmoid",
-    "meansquarederror": "MSE",
-    "meanabsoluteerror": "L1",
-    "mae": "L1",
-    "smoothl1": "Huber",
-    "bce": "BinaryCrossEntropy",
-    "bcewithlogits": "BinaryCrossEntropy",
-    "categoricalcrossentropy": "CrossEntropy",
-    "sparsecategoricalcrossentropy": "CrossEntropy",
-    "nll": "CrossEntropy",
-    "cosineannealing": "CosineLR",
-    "cosineannealinglr": "CosineLR",
-    "cosinedecay": "CosineLR",
-    "warmup": "LinearWarmup",
-    "randomtranslation": "Shift",
-    "translate": "Shift",
-    "randomrotation": "Rotate",
-    "rotation": "Rotate",
-    "randomzoom": "Zoom",
-    "circle": "Disk",
-    "blobs": "Gaussians",
-    "spiral": "Spirals",
-    "learningrate": "lr",
-    "alpha": "negative_slope",
-    "negativeslope": "negative_slope",
-    "units": "out_features",
-    "filters": "out_channels",
-    "rate": "p",
-    "usebias": "bias",
-    "kernelinitializer": "init",
-    "epsilon": "eps",
-    "decay": "weight_decay",
-    "l2": "weight_decay",
-    "batch": "batch_size",
-    "batchsize": "batch_size",
-    "numepochs": "epochs",
-    "nepochs": "epochs",
-    "clipnorm": "clip_norm",
-    "gradclip": "clip_norm",
-    "validationsplit": "validation",
-    "model": "layers",
-    "network": "layers",
-    "data": "dataset",
-    "augmentation": "augment",
-    "augmentations": "augment",
-    "transforms": "augment",
-    "criterion": "loss",
-    "scheduler": "schedule",
-    "lrscheduler": "schedule",
-}
 
 
 class Component:
@@ -205,20 +148,6 @@ def documentation(cls: type[Component]) -> Documentation:
     summary, _, body = text.partition("\n")
     body = re.sub(r"\n{3,}", "\n\n", body).strip()
     return Documentation(summary.strip(), body, example[1] if example else cls.__name__)
-
-
-def suggestion(given: str, known: Iterable[str]) -> str | None:
-    """The known name that a misspelt or foreign one most probably means, or None."""
-    known = list(known)
-    plain = re.sub(r"[^a-z0-9]", "", given.lower())
-    by_plain = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in known}
-    for word in (plain, plain.removesuffix("loss"), plain.removesuffix("layer")):
-        if word in by_plain:
-            return by_plain[word]
-        if FOREIGN.get(word) in known:
-            return FOREIGN[word]
-    close = difflib.get_close_matches(plain, by_plain, n=1, cutoff=0.6)
-    return by_plain[close[0]] if close else None
 
 
 def mismatch(value: Any, annotation: Any) -> str | None:

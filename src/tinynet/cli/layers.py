@@ -27,6 +27,7 @@ def command(name: str | None) -> None:
     """List layers, losses and all else a config can name, with their equations; all of one, given its NAME."""
     from tinynet import registry
     from tinynet.errors import UsageError
+    from tinynet.suggestions import suggestion
 
     registry.load_all()
     if name is None:
@@ -42,7 +43,7 @@ def command(name: str | None) -> None:
     component = registry.find(name)
     if component is None:
         known = [each for kind in registry.KINDS for each in registry.classes(kind)]
-        guess = registry.suggestion(name, known)
+        guess = suggestion(name, known)
         raise UsageError(
             f"there is no '{name}'. " + (f"Did you mean '{guess}'?" if guess else f"There are: {', '.join(known)}.")
         )

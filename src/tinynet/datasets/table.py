@@ -13,7 +13,7 @@ import numpy as np
 
 from tinynet.core import Array
 from tinynet.errors import DataError
-from tinynet.registry import suggestion
+from tinynet.suggestions import suggestion
 
 # Names in a message, before the others are only counted.
 LISTED = 20

@@ -12,7 +12,7 @@ from tinynet.errors import ShapeError
 from tinynet.images import Size, from_memory, image_shape, output_size, pair, to_memory
 from tinynet.layers.base import Layer
 from tinynet.layers.convolution import Margin
-from tinynet.registry import suggestion
+from tinynet.suggestions import suggestion
 
 
 @dataclass(eq=False)
