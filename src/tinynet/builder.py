@@ -50,7 +50,6 @@ class Parts:
     description: Description
     coding: Coding | None
     data: Data | None = None
-
     data_sha256: str | None = None
 
     @property

@@ -13,10 +13,15 @@ from tinynet.errors import ShapeError
 from tinynet.images import Size, from_memory, image_shape, pair, to_memory
 from tinynet.layers.base import Layer
 from tinynet.layers.kernels import Geometry, convolve, crop, image_gradient, kernel_gradient, pad
-from tinynet.layers.linear import Rule, initial_values
+from tinynet.layers.linear import Rule, initial_bias, initial_values
 from tinynet.registry import NonNegativeInt, PositiveInt
 
 Margin = NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt]
+
+
+def _check_groups(groups: int, channels: int, outputs: int) -> None:
+    if channels % groups or outputs % groups:
+        raise ShapeError(f"groups {groups} must divide the channels: {channels} in, {outputs} out")
 
 
 @dataclass(eq=False)
@@ -67,8 +72,7 @@ class Conv2d(Layer):
 
     def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
         c, h, w = image_shape(shape)
-        if c % self.groups or self.out_channels % self.groups:
-            raise ShapeError(f"groups {self.groups} must divide the channels: {c} in, {self.out_channels} out")
+        _check_groups(self.groups, c, self.out_channels)
         self.geometry = self._geometry()
         self.size = self.geometry.output((h, w))
         kernel = self.geometry.kernel
@@ -76,8 +80,7 @@ class Conv2d(Layer):
         rule = initial_values(self.init, fan_in, fan_out, rng)
         self.weight = self.parameter("weight", (self.out_channels, c // self.groups, *kernel), rule, (0, 2, 1, 3))
         if self.bias:
-            zeros: Rule = "uniform" if self.init == "uniform" else "zeros"
-            self.bias_ = self.parameter("bias", (self.out_channels,), initial_values(zeros, fan_in, fan_out, rng))
+            self.bias_ = self.parameter("bias", (self.out_channels,), initial_bias(self.init, fan_in, rng))
         return (self.out_channels, *self.size)
 
     def _geometry(self) -> Geometry:
@@ -162,8 +165,7 @@ class ConvTranspose2d(Layer):
 
     def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
         c, h, w = image_shape(shape)
-        if c % self.groups or self.out_channels % self.groups:
-            raise ShapeError(f"groups {self.groups} must divide the channels: {c} in, {self.out_channels} out")
+        _check_groups(self.groups, c, self.out_channels)
         kernel, stride, dilation = pair(self.kernel_size), pair(self.stride), pair(self.dilation)
         margin, extra = pair(self.padding), pair(self.output_padding)
         if any(extra[i] >= max(stride[i], dilation[i]) for i in (0, 1)):
@@ -181,8 +183,7 @@ class ConvTranspose2d(Layer):
         rule = initial_values(self.init, fan_in, fan_out, rng)
         self.weight = self.parameter("weight", (c, part, *kernel), rule, (0, 2, 1, 3))
         if self.bias:
-            zeros: Rule = "uniform" if self.init == "uniform" else "zeros"
-            self.bias_ = self.parameter("bias", (self.out_channels,), initial_values(zeros, fan_in, fan_out, rng))
+            self.bias_ = self.parameter("bias", (self.out_channels,), initial_bias(self.init, fan_in, rng))
         return (self.out_channels, oh, ow)
 
     def forward(self, x: Array, training: bool = False) -> Array:

@@ -51,6 +51,11 @@ def initial_values(rule: Rule, fan_in: int, fan_out: int, rng: np.random.Generat
     return lambda shape: rng.uniform(-spread, spread, shape)
 
 
+def initial_bias(rule: Rule, fan_in: int, rng: np.random.Generator) -> Callable[[Shape], Array]:
+    """Initial biases beside weights of this rule: as the weights with uniform, else 0."""
+    return initial_values("uniform" if rule == "uniform" else "zeros", fan_in, 1, rng)
+
+
 @dataclass(eq=False)
 class Linear(Layer):
     """y = x W + b
@@ -88,8 +93,7 @@ class Linear(Layer):
         fan_in, fan_out = shape[0], self.out_features
         self.weight = self.parameter("weight", (fan_in, fan_out), initial_values(self.init, fan_in, fan_out, rng))
         if self.bias:
-            rule: Rule = "uniform" if self.init == "uniform" else "zeros"
-            self.bias_ = self.parameter("bias", (1, fan_out), initial_values(rule, fan_in, fan_out, rng))
+            self.bias_ = self.parameter("bias", (1, fan_out), initial_bias(self.init, fan_in, rng))
             self.ones = np.ones((1, 0))
         return (fan_out,)
 

@@ -31,6 +31,7 @@ RULES: dict[str, Any] = {
     "legend.fontsize": 13,
     "legend.frameon": False,
     "legend.handlelength": 2.4,
+    "axes.formatter.limits": (-5, 9),  # a factor such as 1e6 would stand over the legend
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "0.88",
