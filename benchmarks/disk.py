@@ -24,6 +24,7 @@ from statistics import mean, median, stdev
 
 import numpy as np
 import torch
+from peers import machine
 
 import tinynet
 
@@ -87,13 +88,6 @@ def processes(repeats):
     turns = [{name: process_seconds(command) for name, command in commands.items()} for _ in range(repeats)]
     shutil.rmtree(runs)
     return {name: median(turn[name] for turn in turns) for name in commands}
-
-
-def machine():
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def main():

@@ -1,109 +1,96 @@
-"""MNIST nets in tinynet and in PyTorch: the time of the same training batches, with one thread and with two.
+"""MNIST nets in tinynet and its peers: the time of the same training batches, and the memory, by count of threads.
 
-TINYNET_DATA=FOLDER python benchmarks/mnist.py [--repeats 5] [--batches 60]
+TINYNET_DATA=FOLDER python benchmarks/mnist.py [CONFIG...] [--threads 1 2] [--repeats 5] [--batches 60]
 
-Needs PyTorch (pip install torch==2.13.0) and the MNIST files. Each turn trains both on the same count of batches of the
-same sizes, from the loader on to the optimizer's step; the figures are medians, the ratio the median of the turns'.
+Peers are PyTorch, scikit-learn for dense nets, and Keras on JAX, as far as they are installed, each in a process of its
+own. They take turns: the same count of batches of the same size, from the loader on to the optimizer's step. Figures
+are medians; a ratio is tinynet's time through the peer's, the median of the turns.
 """
 
-import os
-
-for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ[variable] = "1"
-
 import argparse
-import platform
+import tempfile
 import time
-from itertools import pairwise
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-import torch
-from disk import machine
-from torch import nn
+import peers
 
-import tinynet
+from tinynet.errors import UsageError
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+NAMES = ("mnist-mlp", "mnist-mlp-large", "mnist-lenet", "mnist-cnn")
+SLOW = ("mnist-cnn", "mnist-best")  # a sixth of the batches in a turn
 
 
-def dense(*widths):
-    pairs = pairwise(widths)
-    layers = [layer for a, b in pairs for layer in (nn.Linear(a, b), nn.ReLU())]
-    return nn.Sequential(nn.Flatten(), *layers[:-1])
+def measure(job, names, threads, repeats, batches):
+    """{name: (seconds of each turn, peak MB)} of tinynet and the peers."""
+    with ExitStack() as stack:
+        workers = {name: stack.enter_context(peers.Worker(name, job, threads)) for name in names}
+        for worker in workers.values():  # compiles, and fills the caches
+            worker.ask({"batches": batches})
+        turns = []
+        for _ in range(repeats):
+            turns.append({})
+            for name, worker in workers.items():
+                time.sleep(0.2)  # threads of the one before may go on waiting in a loop
+                turns[-1][name] = worker.ask({"batches": batches})
+    return {name: ([turn[name]["seconds"] for turn in turns], turns[-1][name]["peak"]) for name in names}
 
 
-TWINS = {
-    "mnist-mlp": lambda: dense(784, 128, 64, 10),
-    "mnist-mlp-large": lambda: dense(784, 512, 256, 10),
-    "mnist-lenet": lambda: nn.Sequential(
-        *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
-        dense(400, 120, 84, 10),
-    ),
-    "mnist-cnn": lambda: nn.Sequential(
-        *(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
-        *(nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10)),
-    ),
-}
+def times(name, threads, found, others, batches):
+    """A row: the time of one batch in tinynet and PyTorch, and tinynet's as a ratio to each peer's."""
+    ours = found["tinynet"][0]
+    cells = {peer: f"{median(seconds) / batches * 1e3:.2f} ms" for peer, (seconds, _) in found.items()}
+    ratios = {
+        peer: f"{median(a / b for a, b in zip(ours, seconds, strict=True)):.2f}" for peer, (seconds, _) in found.items()
+    }
+    milliseconds = [cells.get(peer, "–") for peer in ("tinynet", "PyTorch")]
+    return peers.row([f"`{name}`", threads, *milliseconds, *(ratios.get(peer, "–") for peer in others)])
 
 
-def tinynet_seconds(experiment, batches):
-    learner = experiment.learner
-    learner.progress.batch = 0
-    start = time.perf_counter()
-    for count, _ in enumerate(learner._epoch(), start=1):
-        if count == batches:
-            break
-    return time.perf_counter() - start
+def memory(name, threads, found, others):
+    """A row: the peak memory of each process, and tinynet's as a ratio to PyTorch's."""
+    peaks = {peer: peak for peer, (_, peak) in found.items() if peak is not None}
+    cells = [f"{peaks[peer]:.0f} MB" if peer in peaks else "–" for peer in ("tinynet", *others)]
+    ratio = f"{peaks['tinynet'] / peaks['PyTorch']:.2f}" if {"tinynet", "PyTorch"} <= set(peaks) else "–"
+    return peers.row([f"`{name}`", threads, *cells, ratio])
 
 
-def pytorch_seconds(net, optimizer, x, y, size, batches):
-    criterion = nn.CrossEntropyLoss()
-    start = time.perf_counter()
-    order = torch.randperm(len(x))
-    for i in range(0, batches * size, size):
-        rows = order[i : i + size]
-        optimizer.zero_grad()
-        criterion(net(x[rows]), y[rows]).backward()
-        optimizer.step()
-    return time.perf_counter() - start
-
-
-def compare(name, threads, repeats, batches):
-    """(tinynet's seconds, PyTorch's, ratio) for one training batch, medians."""
-    torch.set_num_threads(threads)
-    experiment = tinynet.build(tinynet.load(CONFIGS / f"{name}.yaml", f"name={name}"))
-    experiment.learner.pieces.workers = threads
-    size = experiment.config.training.batch_size
-    split = experiment.dataset.train
-    x, y = torch.from_numpy(split.x).float() / 255, torch.from_numpy(split.labels)
-    net = TWINS[name]()
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
-    tinynet_seconds(experiment, 5), pytorch_seconds(net, optimizer, x, y, size, 5)
-    turns = [
-        (tinynet_seconds(experiment, batches), pytorch_seconds(net, optimizer, x, y, size, batches))
-        for _ in range(repeats)
-    ]
-    ours, theirs = (median(turn[i] for turn in turns) / batches for i in (0, 1))
-    return ours, theirs, median(a / b for a, b in turns)
+def jobs(options, folder):
+    """(job, count of batches in a turn) for each config, all checked before the first is measured."""
+    for name in options.configs:
+        job = peers.prepare(name, folder)
+        size, batches = job["config"]["training"]["batch_size"], options.batches
+        if job["config"]["name"] in SLOW:
+            batches = max(1, batches // 6)
+        if batches * size > job["samples"]:
+            most = job["samples"] // size
+            raise UsageError(f"--batches: an epoch of {name} has {most} batches of {size}, not {batches}")
+        yield job, batches
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--batches", type=int, default=60)
+    parser.add_argument("configs", nargs="*", default=NAMES, metavar="CONFIG", help="names in configs/, or files")
+    parser.add_argument("--threads", type=peers.threads, nargs="+", default=[1, 2])
+    parser.add_argument("--repeats", type=peers.count, default=5)
+    parser.add_argument("--batches", type=peers.count, default=60)
     options = parser.parse_args()
-    print(f"Machine: {machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, ", end="")
-    print(f"NumPy {np.__version__}, PyTorch {torch.__version__}; medians of {options.repeats} turns ", end="")
-    print(f"of {options.batches} batches.\n")
-    print("| one training batch | threads | tinynet | PyTorch | ratio |\n| --- | --- | --- | --- | --- |")
-    for name in TWINS:
-        for threads in (1, 2):
-            batches = options.batches if name != "mnist-cnn" else max(1, options.batches // 6)
-            ours, theirs, ratio = compare(name, threads, options.repeats, batches)
-            print(f"| `{name}` | {threads} | {ours * 1e3:.2f} ms | {theirs * 1e3:.2f} ms | {ratio:.2f} |", flush=True)
+    versions, others, memories = peers.installed(), list(peers.PACKAGES), []
+    with tempfile.TemporaryDirectory() as folder:
+        checked = list(jobs(options, Path(folder)))
+        print(f"{peers.introduction(versions)}; medians of {options.repeats} turns of {options.batches} batches.\n")
+        print(peers.header("one training batch", "threads", "tinynet", "PyTorch", *(f"to {peer}" for peer in others)))
+        for job, batches in checked:
+            name = job["config"]["name"]
+            names = ["tinynet", *(peer for peer in versions if not peers.lacking(peer, job["config"]))]
+            for threads in options.threads:
+                found = measure(job, names, threads, options.repeats, batches)
+                print(times(name, threads, found, others, batches), flush=True)
+                memories.append(memory(name, threads, found, others))
+    print(f"\n{peers.header('peak memory of the process', 'threads', 'tinynet', *others, 'tinynet / PyTorch')}")
+    print("\n".join(memories))
 
 
 if __name__ == "__main__":
-    main()
+    peers.run(main)
