@@ -11,9 +11,12 @@ import yaml
 from tinynet import registry
 from tinynet.core import Array, Shape
 from tinynet.errors import ShapeError
+from tinynet.layers.activations import Tanh
 from tinynet.layers.base import Layer
-from tinynet.layers.pooling import MaxPool2d, MaxUnpool2d
+from tinynet.layers.block import Block
+from tinynet.layers.pooling import MaxPool2d
 from tinynet.losses import Loss
+from tinynet.net import Net
 from tinynet.registry import Component
 
 # With this step, rounding and curvature both leave an error of about 1e-10.
@@ -26,43 +29,67 @@ SAMPLE_SHAPES: tuple[Shape, ...] = ((6,), (3, 8, 7))
 
 def from_example(cls: type[Component]) -> Any:
     """The component that its docstring's example describes."""
-    example = yaml.safe_load(registry.documentation(cls).example)
+    component = built(yaml.safe_load(registry.documentation(cls).example))
+    assert type(component) is cls
+    return component
+
+
+def built(example: Any) -> Any:
+    """The component that `Name`, `{Name: value}` or `{Name: {option: value, …}}` describes."""
     if isinstance(example, str):
-        assert example == cls.__name__
-        return cls()
+        example = {example: {}}
     ((name, value),) = example.items()
-    assert name == cls.__name__
+    cls = registry.find(name)
+    assert cls is not None
     if not isinstance(value, dict):
         first = registry.first_option(cls)
         assert first is not None
         value = {first.name: value}
-    return cls(**value)
+    inner = {option.name for option in registry.options(cls) if option.is_layers} & set(value)
+    return cls(**value | {option: [built(layer) for layer in value[option]] for option in inner})
 
 
-class BehindItsPool(Layer, abstract=True):
-    """A MaxUnpool2d behind the pool that it names, as one layer: alone it has no places to put numbers at."""
+def example_layers(cls: type[Component]) -> list[Layer]:
+    """The layer of the example behind those that it names, as a net needs them."""
+    layer = from_example(cls)
+    givers: list[Layer] = [Tanh(name=name, inputs="input") for name in names_of_inputs(layer)]
+    return [*givers, *(MaxPool2d(2, name=name) for name in layer.refers()), layer]
 
-    def __init__(self, unpool: MaxUnpool2d) -> None:
-        self.pool, self.unpool = MaxPool2d(2), unpool
+
+def names_of_inputs(layer: Layer) -> tuple[str, ...]:
+    """The names in its list of inputs, if it has one."""
+    return () if layer.inputs is None or isinstance(layer.inputs, str) else tuple(layer.inputs)
+
+
+class AsOne(Layer, abstract=True):
+    """Layers that are nothing without a graph about them, as one layer: a net of them in float64."""
+
+    def __init__(self, layers: list[Layer]) -> None:
+        self.layers = layers
 
     def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
-        middle = self.pool.setup(shape, rng)
-        self.unpool.link({self.unpool.pool: self.pool})
-        return self.unpool.setup(middle, rng)
+        self.net = Net(self.layers, shape, dtype="float64")
+        self.parameters = self.net.parameters
+        return self.net.output_shape
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.x = x
-        self.y = self.unpool.forward(self.pool.forward(x, training), training)
-        return self.y
+        y = self.net.forward(x, training)
+        self.x, self.y = self.net.layers[0].x, self.net.layers[-1].y
+        return y
 
-    def backward(self, dy: Array) -> Array:
-        return self.pool.backward(self.unpool.backward(dy))
+    def backward(self, dy: Array) -> Array | None:
+        return self.net.backward(dy)
 
 
 def layer_from_example(cls: type[Component]) -> Any:
-    """As `from_example`, with the other layer that it refers to, where it does."""
+    """As `from_example`; a block, and a layer that refers to another one, within a net of what they need."""
     layer = from_example(cls)
-    return BehindItsPool(layer) if isinstance(layer, MaxUnpool2d) else layer
+    return AsOne(example_layers(cls)) if isinstance(layer, Block) or layer.refers() else layer
+
+
+def batch_for(layer: Layer, rows: int, shape: Shape) -> list[Array]:
+    """A batch for each input of the layer."""
+    return [spaced((rows, *shape), seed) for seed in range(len(names_of_inputs(layer)) or 1)]
 
 
 def spaced(shape: Shape, seed: int = 0) -> Array:
@@ -79,7 +106,8 @@ def spaced(shape: Shape, seed: int = 0) -> Array:
 def set_up(layer: Layer, shape: Shape, rounds: int = 0) -> Layer:
     """The layer, ready for samples of this shape in float64; with rounds, its parameters have them in front."""
     rng = np.random.default_rng(1)
-    layer.setup(shape, rng)
+    set_up: Any = layer.setup
+    set_up(*[shape] * (len(names_of_inputs(layer)) or 1), rng=rng)
     for parameter in layer.parameters:
         if rounds:
             stacked = (rounds, *parameter.tensor.shape)
@@ -130,20 +158,28 @@ def compare(what: str, given: Array, expected: Array) -> None:
     assert error < TOLERANCE, f"{what} has a relative error of {error:.1e}"
 
 
-def check_layer(layer: Layer, x: Array, training: bool = False) -> None:
-    """Fail if `backward` is not the gradient of `forward`, for the input or for any parameter."""
+def check_layer(layer: Layer, *xs: Array, training: bool = False) -> None:
+    """Fail if `backward` is not the gradient of `forward`, for any input or any parameter."""
     rng = np.random.default_rng(2)
-    dy = rng.normal(size=layer.forward(x, training).shape)
+
+    def value() -> Array:
+        forward: Any = layer.forward
+        y: Array = forward(*xs, training=training)
+        return y
+
+    dy = rng.normal(size=value().shape)
     # Gradients add to what is there. Starting from something shows an assignment in place of the addition.
     starts = [rng.normal(size=parameter.tensor.shape) for parameter in layer.parameters]
     for parameter, start in zip(layer.parameters, starts, strict=True):
         parameter.gradient = start
-    dx = layer.backward(dy)
-    assert dx is not None
+    found = layer.backward(dy)
+    assert found is not None
+    dxs = found if isinstance(found, tuple) else (found,)
     title = type(layer).__name__
-    compare(f"{title}: dx", dx, numerical_gradient(lambda: layer.forward(x, training), x, dy))
+    for i, (x, dx) in enumerate(zip(xs, dxs, strict=True)):
+        compare(f"{title}: dx{i if len(xs) > 1 else ''}", dx, numerical_gradient(value, x, dy))
     for parameter, start in zip(layer.parameters, starts, strict=True):
-        expected = numerical_gradient(lambda: layer.forward(x, training), parameter.tensor, dy)
+        expected = numerical_gradient(value, parameter.tensor, dy)
         compare(f"{title}: the gradient of {parameter.name}", parameter.gradient - start, expected)
 
 

@@ -442,7 +442,9 @@ def test_plot_prints_the_paths_of_the_pictures(cli, trained, tmp_path):
     status, out, _ = cli("plot", run, "--format", "svg")
     assert status == 0
     paths = out.split()
-    assert {path.rsplit("/", 1)[1] for path in paths} == {"loss.svg", "error.svg", "data.svg", "boundary.svg"}
+    assert {path.rsplit("/", 1)[1].removesuffix(".svg") for path in paths} == {
+        "loss", "error", "data", "boundary", "network"
+    }  # fmt: skip
     for path in paths:
         assert path.startswith(f"{run}/plots/")
         ElementTree.parse(tmp_path / path)

@@ -23,6 +23,8 @@ registry.load_all()
 ROOT = Path(__file__).parents[1]
 FILES = sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "src/tinynet/cli/starters").glob("*.yaml")])
 CLASSES = [cls for kind in registry.KINDS for cls in registry.classes(kind).values()]
+# What the options that every layer has are where the config does not name them.
+GENERAL = {"name": None, "inputs": None, "share": None, "trainable": True}
 
 
 @pytest.fixture
@@ -46,14 +48,14 @@ def place(text, part):
 def test_a_layer_in_each_form(load, form):
     spec = load({"Linear: 5": form}).layers[0]
     assert spec.cls is Linear
-    assert spec.options == {"out_features": 7, "bias": True, "init": "uniform", "name": None, "trainable": True}
+    assert spec.options == {"out_features": 7, "bias": True, "init": "uniform"} | GENERAL
 
 
 @pytest.mark.parametrize("form", ["ReLU", "ReLU:", "ReLU: {}", "'ReLU'", "{ReLU: ~}", "ReLU: {name: null}"])
 def test_a_layer_without_options_in_each_form(load, form):
     spec = load({"ReLU": form}).layers[1]
     assert spec.cls is ReLU
-    assert spec.options == {"name": None, "trainable": True}
+    assert spec.options == GENERAL
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,7 @@ def test_defaults_of_the_sections(load):
         "clip_norm": None,
         "early_stopping": None,
         "checkpoint_seconds": 10.0,
+        "start_from": None,
     }
 
 
@@ -536,6 +539,10 @@ def same(one, other):
 def values(annotation):
     """Values that an option's annotation allows."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is registry.LayerList:
+        return st.lists(st.deferred(lambda: components("layer")), max_size=2)
+    if typing.is_typeddict(annotation):
+        return mappings(registry.entries(annotation))
     if origin is typing.Annotated:
         low = max([limit.gt for limit in arguments[1:] if isinstance(limit, limits.Gt)], default=None)
         low_or = max([limit.ge for limit in arguments[1:] if isinstance(limit, limits.Ge)], default=None)
@@ -565,15 +572,21 @@ def values(annotation):
     return plain[annotation]
 
 
+def mappings(options):
+    """What is required, and some of the rest."""
+    required = {o.name: values(o.annotation) for o in options if o.required}
+    optional = {o.name: values(o.annotation) for o in options if not o.required}
+    # The one option that another one needs, and a file of biases where there are none, have tests of their own.
+    optional.pop("nesterov", None)
+    found = st.fixed_dictionaries(required, optional=optional)
+    return found.filter(lambda given: given.get("bias", True) or not isinstance(given.get("init"), dict))
+
+
 def components(kind):
     """Any component of a kind in the forms of the grammar, with some of its options."""
 
     def forms(cls):
-        required = {o.name: values(o.annotation) for o in registry.options(cls) if o.required}
-        optional = {o.name: values(o.annotation) for o in registry.options(cls) if not o.required}
-        # The one option that another one needs has a test of its own.
-        optional.pop("nesterov", None)
-        return st.fixed_dictionaries(required, optional=optional).map(lambda options: {cls.__name__: options})
+        return mappings(registry.options(cls)).map(lambda options: {cls.__name__: options})
 
     return st.sampled_from(list(registry.classes(kind).values())).flatmap(forms)
 
@@ -595,9 +608,10 @@ CONFIGS = st.fixed_dictionaries(
             optional={
                 name: values(hint)
                 for name, hint in typing.get_type_hints(tinynet.grammar.Training, include_extras=True).items()
-                if name not in ("model_config", "early_stopping")
+                if name not in ("model_config", "early_stopping", "start_from")
             }
-            | {"early_stopping": st.fixed_dictionaries({}, optional={"patience": st.integers(1, 99)})},
+            | {"early_stopping": st.fixed_dictionaries({}, optional={"patience": st.integers(1, 99)})}
+            | {"start_from": values(str) | st.fixed_dictionaries({"checkpoint": values(str)})},
         ),
     },
 )

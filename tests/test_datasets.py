@@ -303,6 +303,7 @@ def test_a_csv_of_text_classes_is_split_by_the_seed(table):
             "holds whole numbers; task is regression, so this is a regression",
         ),
         (["10", "9", "x", "9.5"], "classification", ["10", "9", "9.5", "x"], "holds text; task is classification"),
+        (["x", "x", "x", "x"], None, ["x"], "holds text, so this is a classification of 1 class: x[.]"),
     ],
 )
 def test_a_csv_column_decides_on_the_task_unless_told(table, cells, task, classes, note):

@@ -21,7 +21,7 @@ from test_idx import FILES
 
 from tinynet.cli.data import NAMES
 from tinynet.datasets import download
-from tinynet.datasets.download import Published, Source, fetch, locate, missing, take
+from tinynet.datasets.download import Published, Source, fetch, locate, missing, take, watched
 from tinynet.datasets.idx import MNIST, FashionMNIST
 from tinynet.errors import DataError
 
@@ -301,7 +301,8 @@ def test_no_file_has_its_name_before_it_is_whole(mirrors, server, tmp_path):
     assert len(seen) == 4
     for file, names in seen:
         assert file not in names
-        assert names <= {*PACKED, f".{file}.{os.getpid()}.part"}
+        (part,) = names - set(PACKED)
+        assert re.fullmatch(rf"[.]{re.escape(file)}[.][0-9a-f]{{16}}[.]part", part)
     assert whole(tmp_path)
 
 
@@ -311,17 +312,25 @@ def test_an_interruption_leaves_nothing(mirrors, tmp_path):
     def interrupt(*progress):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        fetch(NAME, tmp_path, interrupt)
+    def interrupt_within(path, done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    for progress in (interrupt, interrupt_within):
+        with pytest.raises(KeyboardInterrupt), watched(progress):
+            fetch(NAME, tmp_path)
     assert nothing_in(tmp_path)
 
 
 def test_progress_is_told_in_bytes(mirrors, tmp_path):
     mirrors("good")
     told = []
-    fetch(NAME, tmp_path, lambda *progress: told.append(progress))
-    last = {name: (done, total) for name, done, total in told}
-    assert last == {name: (len(content), len(content)) for name, content in PACKED.items()}
+    with watched(lambda *progress: told.append(progress)):
+        fetch(NAME, tmp_path)
+    first = {path: (done, total) for path, done, total in reversed(told)}
+    last = {path: (done, total) for path, done, total in told}
+    assert first == {tmp_path / name: (0, None) for name in PACKED}
+    assert last == {tmp_path / name: (len(content), len(content)) for name, content in PACKED.items()}
 
 
 FETCH = """
@@ -334,7 +343,9 @@ download.fetch("mnist", Path(sys.argv[2]))
 """
 
 
-def test_two_processes_at_once_do_no_harm(server, tmp_path):
+@pytest.fixture
+def together(server):
+    """A kind of server that gives the first file to two clients, both halfway at the same moment."""
     both = threading.Barrier(2)
 
     def together(handler):
@@ -347,9 +358,33 @@ def test_two_processes_at_once_do_no_harm(server, tmp_path):
         handler.wfile.write(content[-10:])
 
     server.kinds["together"] = together
+    return "together"
+
+
+def test_two_threads_at_once_do_no_harm(mirrors, server, together, tmp_path):
+    mirrors(together)
+    errors = []
+
+    def get():
+        try:
+            fetch(NAME, tmp_path)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=get) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert server.asked.count(f"/together/{FIRST}") == 2
+    assert whole(tmp_path)
+
+
+def test_two_processes_at_once_do_no_harm(server, together, tmp_path):
     files = ", ".join(f"{name!r}: download.Published({p.size}, {p.sha256!r})" for name, p in OF_CONTENT.items())
     code = FETCH.replace("{files}", f"{{{files}}}")
-    command = [sys.executable, "-c", code, *server.at("together"), str(tmp_path)]
+    command = [sys.executable, "-c", code, *server.at(together), str(tmp_path)]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     assert [(process.communicate(timeout=30)[1], process.returncode) for process in processes] == [("", 0)] * 2
     assert server.asked.count(f"/together/{FIRST}") == 2
@@ -535,17 +570,104 @@ def test_datasets_on_the_disk_need_no_network_code():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_a_terminal_shows_a_bar_for_each_file(mirrors, data, monkeypatch, cli):
+# Showing it
+
+
+@pytest.fixture
+def on_terminal(monkeypatch, cli):
+    """Runs a command with a terminal as stderr: (exit status, stdout, what the terminal was sent)."""
+
+    def run(*arguments):
+        ours, theirs = pty.openpty()
+        shown = bytearray()
+
+        def read():
+            with suppress(OSError):  # the other end is closed
+                while block := os.read(ours, 2**16):
+                    shown.extend(block)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        with open(theirs, "w") as terminal:
+            monkeypatch.setattr(sys, "stderr", terminal)
+            status, out, _ = cli(*arguments)
+        reader.join()
+        os.close(ours)
+        return status, out, shown.decode()
+
+    return run
+
+
+@pytest.fixture
+def on_mnist(write, changed):
+    """The path of a config of MNIST."""
+    parts = {
+        "Disk: {train: 40, test: 20}": "MNIST",
+        "- Linear: 5": "- Flatten\n  - Linear: 5",
+        "Linear: 2": "Linear: 10",
+    }
+    return write(changed(parts))
+
+
+@pytest.mark.parametrize("command", ["get", "train"])
+def test_a_terminal_shows_a_bar_for_each_file(mirrors, data, on_terminal, on_mnist, command):
     mirrors("good")
-    ours, theirs = pty.openpty()
-    with open(theirs, "w") as terminal:
-        monkeypatch.setattr(sys, "stderr", terminal)
-        status = cli("data", "get", "mnist")[0]
-        os.set_blocking(ours, False)
-        shown = b""
-        with suppress(BlockingIOError):
-            while block := os.read(ours, 2**16):
-                shown += block
-    os.close(ours)
+    status, _, shown = on_terminal(*(["data", "get", "mnist"] if command == "get" else ["train", on_mnist]))
     assert status == 0
-    assert all(f"{name}: 100%" in shown.decode() for name in PACKED)
+    # What a line holds in the end.
+    lines = [line.split("\r")[-1] for line in shown.replace("\r\n", "\n").split("\n")]
+    assert lines[0] == f"Downloading mnist to {data}"
+    for line, name in zip(lines[1:5], PACKED, strict=True):
+        assert re.match(rf"{re.escape(name)}: 100%\|.*B/s\]$", line)
+    assert lines[5] == ("" if command == "get" else "runs/small: 30 train, 20 test samples; 3,985 parameters")
+
+
+@pytest.mark.parametrize("kind", ["half", "half_of_unknown_length"])
+def test_a_bar_begins_anew_with_the_next_mirror(mirrors, data, on_terminal, kind):
+    mirrors(kind, "good")
+    status, _, shown = on_terminal("data", "get", "mnist")
+    assert status == 0
+    assert shown.count("Downloading") == 1
+    assert all(f"{name}: 100%" in shown for name in PACKED)
+
+
+def test_a_log_of_a_training_has_one_line_of_the_download(mirrors, data, cli, on_mnist):
+    mirrors("absent", "good")
+    status, _, err = cli("train", on_mnist)
+    assert status == 0, err
+    first, second, *_ = err.splitlines()
+    assert first == f"Downloading mnist to {data}"
+    assert second == "runs/small: 30 train, 20 test samples; 3,985 parameters"
+    assert not set("\r█%|") & set(first)
+    assert "\r" not in err
+    assert err.count("ubyte") == 0
+    assert "Downloading" not in cli("train", on_mnist)[2]
+
+
+def test_a_quiet_training_downloads_in_silence(mirrors, data, cli, on_terminal, on_mnist):
+    mirrors("good")
+    assert cli("train", on_mnist, "--quiet")[2] == ""
+    assert whole(data)
+    for path in data.iterdir():
+        path.unlink()
+    assert on_terminal("train", on_mnist, "--quiet")[2] == ""
+    assert whole(data)
+
+
+def test_a_resumed_training_shows_it_as_well(mirrors, data, cli, on_mnist):
+    mirrors("good")
+    assert cli("train", on_mnist)[0] == 0
+    (data / FIRST).unlink()
+    status, _, err = cli("train", "--resume", "runs/small", "--set", "training.epochs=3")
+    assert status == 0, err
+    assert err.startswith(f"Downloading mnist to {data}\n")
+    assert whole(data)
+
+
+def test_nobody_is_told_of_a_download_after_the_watch(mirrors, tmp_path):
+    mirrors("good")
+    told = []
+    with pytest.raises(ValueError, match="over"), watched(lambda *progress: told.append(progress)):
+        raise ValueError("over")
+    fetch(NAME, tmp_path)
+    assert told == []

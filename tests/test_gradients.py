@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gradients import (
     STEP,
+    batch_for,
     check_layer,
     check_loss,
     compare,
@@ -43,21 +44,21 @@ VARIANTS = [
 def test_layer_from_its_example(cls, training):
     for layer, shape in on_every_shape(lambda: layer_from_example(cls)):
         # Two rows would be too few: BatchNorm makes them 1 and -1, whatever they are.
-        check_layer(layer, spaced((4, *shape)), training)
+        check_layer(layer, *batch_for(layer, 4, shape), training=training)
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 @pytest.mark.parametrize(("cls", "options"), VARIANTS)
 def test_layer_with_other_options(cls, options, training):
     for layer, shape in on_every_shape(lambda: cls(**options)):
-        check_layer(layer, spaced((2, *shape)), training)
+        check_layer(layer, *batch_for(layer, 2, shape), training=training)
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 @pytest.mark.parametrize("cls", [Linear, ReLU, LeakyReLU, Tanh, Sigmoid, GELU, Softmax, Dropout, Flatten])
 def test_layer_with_rounds(cls, training):
     layer = set_up(from_example(cls), (4,), rounds=3)
-    check_layer(layer, spaced((3, 5, 4)), training)
+    check_layer(layer, spaced((3, 5, 4)), training=training)
 
 
 @pytest.mark.parametrize("rounds", [(), (3,)], ids=["one round", "three rounds"])

@@ -72,9 +72,9 @@ def test_the_splits_are_bytes_of_one_channel_with_labels(folder):
 
 def test_shape_and_classes_are_known_without_a_file(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYNET_DATA", str(tmp_path / "none"))
-    assert MNIST.describe().input_shape == FashionMNIST.describe().input_shape == (1, 28, 28)
-    assert MNIST.describe().classes == list("0123456789")
-    clothes = FashionMNIST.describe().classes
+    assert MNIST().describe(0).input_shape == FashionMNIST().describe(0).input_shape == (1, 28, 28)
+    assert MNIST().describe(0).classes == list("0123456789")
+    clothes = FashionMNIST().describe(0).classes
     assert (clothes[0], clothes[8], clothes[9], len(clothes)) == ("T-shirt/top", "Bag", "Ankle boot", 10)
     assert not (tmp_path / "none").exists()
 

@@ -168,14 +168,20 @@ def test_any_order_of_memory_gives_the_same_values(make):
 @pytest.mark.parametrize(
     ("layers", "shape", "message"),
     [
-        ([Conv2d(4, 5)], (1, 3, 9), r"its kernel reaches over 5 pixels, .*: \(3 \+ 0 - 5\) / 1 \+ 1 = -1\."),
+        (
+            [Conv2d(4, 5)],
+            (1, 3, 9),
+            r"over 5 pixels, more than the image has: \(3 \+ 2·0 − 5\) / 1 \+ 1 = −1. Make the kernel smaller\.",
+        ),
+        ([MaxPool2d(7, 2, 1)], (1, 9, 4), r"more than the padded image has: ⌊\(4 \+ 2·1 − 7\) / 2⌋ \+ 1 = 0\."),
         ([Conv2d(4, 3)], (7,), r"needs images \(channels, height, width\), but gets \(7,\) from the dataset"),
         ([Conv2d(4, 3, groups=2)], (3, 8, 8), "groups 2 must divide the channels: 3 in, 4 out"),
         ([Conv2d(4, 3, stride=2, padding="same")], (3, 8, 8), "padding: same needs stride 1, not 2"),
         ([MaxPool2d(2, padding=2)], (3, 8, 8), "padding 2 is more than half of the kernel 2"),
         ([ConvTranspose2d(4, 2, 2, output_padding=2)], (3, 8, 8), "output_padding 2 must be less than the stride"),
-        ([ConvTranspose2d(4, 2, padding=5)], (3, 2, 2), "its padding 5 leaves nothing of the output"),
+        ([ConvTranspose2d(4, 2, padding=5)], (3, 2, 2), r"nothing of the output: \(2 − 1\)·1 − 2·5 \+ 2 = −7"),
         ([Reshape([4, 4])], (3, 8, 8), r"3 · 8 · 8 = 192 is not 4 · 4 = 16"),
+        ([Reshape([4, 4])], (7,), r"but 7 is not 4 · 4 = 16"),
     ],
 )
 def test_what_does_not_fit_is_explained(layers, shape, message):

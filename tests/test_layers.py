@@ -5,7 +5,17 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from gradients import from_example, layer_from_example, on_every_shape, set_up, spaced
+from gradients import (
+    AsOne,
+    batch_for,
+    example_layers,
+    from_example,
+    layer_from_example,
+    names_of_inputs,
+    on_every_shape,
+    set_up,
+    spaced,
+)
 
 from tinynet import registry
 from tinynet.errors import OptionError, ShapeError
@@ -21,14 +31,15 @@ every_layer = pytest.mark.parametrize("cls", registry.classes("layer").values())
 
 
 def layers_and_batches(cls):
+    """The layer of the example for each shape that it takes, and a batch for each of its inputs."""
     for layer, shape in on_every_shape(lambda: layer_from_example(cls)):
-        yield layer, spaced((3, *shape))
+        yield layer, batch_for(layer, 3, shape)
 
 
 @every_layer
 def test_gradients_accumulate(cls):
-    for layer, x in layers_and_batches(cls):
-        dy = spaced(layer.forward(x, training=True).shape, seed=1)
+    for layer, xs in layers_and_batches(cls):
+        dy = spaced(layer.forward(*xs, training=True).shape, seed=1)
         layer.backward(dy)
         once = [parameter.gradient.copy() for parameter in layer.parameters]
         layer.backward(dy)
@@ -40,45 +51,47 @@ def test_gradients_accumulate(cls):
 @every_layer
 @pytest.mark.parametrize("training", [False, True])
 def test_forward_and_backward_change_no_array_they_are_given(cls, training):
-    for layer, x in layers_and_batches(cls):
-        x_before = x.copy()
-        y = layer.forward(x, training)
+    for layer, xs in layers_and_batches(cls):
+        before = [x.copy() for x in xs]
+        y = layer.forward(*xs, training=training)
         dy = spaced(y.shape, seed=1)
         y_before, dy_before = y.copy(), dy.copy()
         layer.backward(dy)
-        np.testing.assert_array_equal(x, x_before)
+        for x, x_before in zip(xs, before, strict=True):
+            np.testing.assert_array_equal(x, x_before)
         np.testing.assert_array_equal(y, y_before)
         np.testing.assert_array_equal(dy, dy_before)
 
 
 @every_layer
 def test_layer_keeps_its_input_and_output(cls):
-    for layer, x in layers_and_batches(cls):
-        y = layer.forward(x)
-        assert layer.x is x
+    for layer, xs in layers_and_batches(cls):
+        y = layer.forward(*xs)
+        kept = layer.xs if len(xs) > 1 else (layer.x,)
+        assert [id(x) for x in kept] == [id(x) for x in xs]
         assert layer.y is y
 
 
 @every_layer
 def test_call_is_forward(cls):
-    for layer, x in layers_and_batches(cls):
+    for layer, xs in layers_and_batches(cls):
         for training in (False, True):
-            np.testing.assert_array_equal(layer(x, training), layer.forward(x, training))
+            np.testing.assert_array_equal(layer(*xs, training=training), layer.forward(*xs, training=training))
 
 
 @every_layer
 def test_setup_tells_the_shape_of_the_output(cls):
-    for _, x in layers_and_batches(cls):
+    for _, xs in layers_and_batches(cls):
         layer = layer_from_example(cls)
-        shape = layer.setup(x.shape[1:], np.random.default_rng(0))
-        assert layer.forward(x).shape == (3, *shape)
+        shape = layer.setup(*[x.shape[1:] for x in xs], rng=np.random.default_rng(0))
+        assert layer.forward(*xs).shape == (3, *shape)
 
 
 @every_layer
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_layer_keeps_the_dtype(cls, dtype):
     for _, shape in on_every_shape(lambda: layer_from_example(cls)):
-        net = Net([layer_from_example(cls)], shape, dtype=dtype)
+        net = Net(example_layers(cls), shape, dtype=dtype)
         y = net.forward(spaced((3, *shape)), training=True)
         dx = net.backward(np.ones_like(y))
         assert {y.dtype, dx.dtype} == {np.dtype(dtype)}
@@ -87,9 +100,15 @@ def test_layer_keeps_the_dtype(cls, dtype):
 
 @every_layer
 def test_samples_do_not_mix_in_evaluation(cls):
-    for layer, x in layers_and_batches(cls):
-        alone = np.concatenate([layer.forward(x[i : i + 1]) for i in range(len(x))])
-        np.testing.assert_allclose(layer.forward(x), alone, rtol=1e-12)
+    for layer, xs in layers_and_batches(cls):
+        alone = np.concatenate([layer.forward(*[x[i : i + 1] for x in xs]) for i in range(len(xs[0]))])
+        np.testing.assert_allclose(layer.forward(*xs), alone, rtol=1e-12)
+
+
+def test_which_layers_are_not_tried_alone():
+    examples = {cls.__name__: layer_from_example(cls) for cls in registry.classes("layer").values()}
+    assert {name for name, layer in examples.items() if isinstance(layer, AsOne)} == {"Block", "MaxUnpool2d"}
+    assert {name for name, layer in examples.items() if names_of_inputs(layer)} == {"Sum", "Multiply", "Concat"}
 
 
 @pytest.mark.parametrize("cls", [ReLU, LeakyReLU, Tanh, Sigmoid, GELU, Softmax, Linear, Flatten])

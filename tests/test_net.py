@@ -10,13 +10,14 @@ from gradients import spaced
 
 from tinynet import registry
 from tinynet.errors import OptionError, ShapeError
+from tinynet.graph import LayerError
 from tinynet.layers.activations import ReLU, Softmax, Tanh
 from tinynet.layers.base import Layer
 from tinynet.layers.dropout import Dropout
 from tinynet.layers.linear import Linear
 from tinynet.layers.shape import Flatten
 from tinynet.losses import MSE, CrossEntropy
-from tinynet.net import LayerError, Net
+from tinynet.net import Net
 from tinynet.optimizers import SGD, Adam, AdamW
 
 
@@ -46,13 +47,13 @@ def test_bad_names(name):
     with pytest.raises(ShapeError, match="has to start with a letter") as caught:
         Net([ReLU(), ReLU(name=name)], (2,))
     assert repr(name) in str(caught.value)
-    assert caught.value.index == 1
+    assert caught.value.place == (1,)
 
 
 def test_two_layers_of_one_name():
     with pytest.raises(ShapeError, match="another layer called 'twin'") as caught:
         Net([ReLU(name="twin"), Tanh(), Linear(2, name="twin")], (2,))
-    assert caught.value.index == 2
+    assert caught.value.place == (2,)
 
 
 def test_one_layer_twice():
@@ -60,7 +61,7 @@ def test_one_layer_twice():
     with pytest.raises(LayerError) as caught:
         Net([layer, layer], (2,))
     assert str(caught.value) == "layers[1] Linear belongs to a net already. Make a new one."
-    assert caught.value.index == 1
+    assert caught.value.place == (1,)
 
 
 def test_one_layer_in_two_nets():
@@ -89,7 +90,7 @@ def test_shape_error_names_the_giver_and_shows_the_shapes():
         "needs a flat input, but gets (16, 5, 5) from layers[1] Dropout. Put Flatten before it. "
         "(shapes: input (16, 5, 5) → relu1 (16, 5, 5) → noise (16, 5, 5))"
     )
-    assert caught.value.index == 2
+    assert caught.value.place == (2,)
 
 
 def test_shape_error_of_the_first_layer_names_the_dataset():
@@ -97,7 +98,7 @@ def test_shape_error_of_the_first_layer_names_the_dataset():
         LayerError, match=r"gets \(28, 28\) from the dataset\. .*\(shapes: input \(28, 28\)\)"
     ) as caught:
         Net([Linear(5)], (28, 28))
-    assert caught.value.index == 0
+    assert caught.value.place == (0,)
 
 
 @pytest.mark.parametrize("shape", [(7, 3), (2,), (7, 2, 1), ()])
@@ -130,7 +131,7 @@ def test_what_is_no_layer_is_refused(layer):
     with pytest.raises(LayerError) as caught:
         Net([ReLU(), layer], (2,))
     assert str(caught.value) == f"layers[1] is {layer!r}, not a layer. Write it as in Linear(25) or ReLU()."
-    assert caught.value.index == 1
+    assert caught.value.place == (1,)
 
 
 def test_the_name_of_the_input_is_taken():

@@ -97,7 +97,7 @@ def column(run: Run, name: str) -> list[tuple[int, float]]:
 def test_files_of_a_classification_in_the_plane(train):
     run = train(DISK)
     paths = draw([run])
-    assert names(paths) == ["loss.png", "error.png", "data.png", "boundary.png"]
+    assert names(paths) == ["loss.png", "error.png", "data.png", "boundary.png", "network.png"]
     for path in paths:
         assert path.parent == run.folder / "plots"
         assert imread(path)[..., :3].std() > 0.05, f"{path} is blank"
@@ -105,14 +105,14 @@ def test_files_of_a_classification_in_the_plane(train):
 
 def test_files_of_a_regression(train, table):
     run = train({"CSV": {"path": str(table), "column": "price_$", "standardize": True}}, "MSE", outputs=1, lr=1e-9)
-    assert names(draw([run])) == ["loss.png", "data.png"]
+    assert names(draw([run])) == ["loss.png", "data.png", "network.png"]
 
 
 def test_no_picture_of_data_outside_of_the_plane(train, tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.random((20, 3)), np.arange(20) % 2
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    assert names(draw([train({"NPZ": str(tmp_path / "data.npz")})])) == ["loss.png", "error.png"]
+    assert names(draw([train({"NPZ": str(tmp_path / "data.npz")})])) == ["loss.png", "error.png", "network.png"]
 
 
 @pytest.mark.parametrize("file_format", ["png", "svg", "pdf"])
@@ -215,14 +215,14 @@ def test_only_the_untrained_net(train):
     run = train(DISK, stop=True)
     assert len(run.records()) == 1
     assert curves.outcome(run, run.records(), "loss").endswith("before training (interrupted)")
-    assert names(draw([run])) == ["loss.png", "error.png", "data.png", "boundary.png"]
+    assert names(draw([run])) == ["loss.png", "error.png", "data.png", "boundary.png", "network.png"]
 
 
 def test_a_diverged_run(train, tmp_path):
     with pytest.raises(DivergedError):
         train(DISK, "MSE", lr=1e30, name="wild")
     run = Run.open(tmp_path / "runs" / "wild")
-    assert names(draw([run])) == ["loss.png", "error.png", "data.png", "boundary.png"]
+    assert names(draw([run])) == ["loss.png", "error.png", "data.png", "boundary.png", "network.png"]
     assert curves.outcome(run, run.records(), "loss").endswith("(diverged)")
 
 
@@ -241,7 +241,7 @@ def test_curves_remain_when_the_data_are_gone(train, table):
     run = train({"CSV": {"path": str(table), "column": "price_$"}}, "MSE", outputs=1, lr=1e-12)
     table.unlink()
     notes: list[str] = []
-    assert names(draw([run], notes=notes)) == ["loss.png"]
+    assert names(draw([run], notes=notes)) == ["loss.png", "network.png"]
     assert len(notes) == 1
     assert "houses.csv: no such file" in notes[0]
     with pytest.warns(UserWarning, match="no such file"):
@@ -323,7 +323,7 @@ def test_many_classes_have_looks_of_their_own():
 
 def test_ten_classes_and_spare_outputs(train):
     run = train({"Gaussians": {"train": 80, "test": 60, "classes": 10}}, outputs=12, epochs=1)
-    assert names(draw([run])) == ["loss.png", "error.png", "data.png", "boundary.png", "confusion.png"]
+    assert names(draw([run]))[2:] == ["data.png", "boundary.png", "confusion.png", "network.png"]
 
 
 def test_overlay_has_a_curve_and_an_entry_for_each_run(train, figure):
@@ -369,7 +369,7 @@ def test_names_that_matplotlib_would_read_as_mathematics(train):
         figure = Figure()
         curves.draw_overlay(figure, records, "loss", [None, None])
     assert len(texts(figure)) == 2
-    assert len(draw([runs[1]])) == 4
+    assert len(draw([runs[1]])) == 5
     assert len(draw(runs)) == 2
 
 
@@ -389,7 +389,7 @@ def test_pyplot_is_imported_to_show_only(train):
         f"notes = []; paths = draw([Run.open({str(run.folder)!r})], show=%s, notes=notes); "
         "print(len(paths), 'matplotlib.pyplot' in sys.modules, len(notes))"
     )
-    for show, expected in ((False, "4 False 0"), (True, "4 True 1")):
+    for show, expected in ((False, "5 False 0"), (True, "5 True 1")):
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code % show],
             capture_output=True,

@@ -104,15 +104,15 @@ def original(tmp_path):
 @pytest.mark.parametrize(("channels", "kind"), [(1, "bytes"), (2, "unit"), (3, "wide")])
 def test_files_of_a_classification(train, channels, kind):
     run = train(channels, kind=kind, options={"standardize": True})
-    assert files(run) == ["loss", "error", "confusion", "mistakes", "samples", "filters"]
+    assert files(run) == ["loss", "error", "confusion", "mistakes", "samples", "filters", "network"]
     for path in (run.folder / "plots").iterdir():
         assert imread(path)[..., :3].std() > 0.05, f"{path} is blank"
 
 
 def test_files_of_an_autoencoder_and_of_a_dense_net(train):
-    assert files(train(**autoencoder())) == ["loss", "reconstructions", "samples", "filters"]
+    assert files(train(**autoencoder())) == ["loss", "reconstructions", "samples", "filters", "network"]
     notes: list[str] = []
-    assert files(train(layers=["Flatten", {"Linear": 4}]), notes)[2:] == ["confusion", "mistakes", "samples"]
+    assert files(train(layers=["Flatten", {"Linear": 4}]), notes)[2:] == ["confusion", "mistakes", "samples", "network"]
     assert [note.split(": ", 1)[1] for note in notes] == ["filters is not drawn: the net has no Conv2d."]
 
 
@@ -129,7 +129,7 @@ def test_curves_and_filters_remain_when_the_data_are_gone(train, tmp_path, maker
     (tmp_path / "x.npz").unlink()
     notes: list[str] = []
     curves = ["loss"] if maker else ["loss", "error"]
-    assert files(run, notes) == [*curves, "filters"]
+    assert files(run, notes) == [*curves, "filters", "network"]
     assert len(notes) == 1
     assert "x.npz: no such file" in notes[0]
 
@@ -203,7 +203,7 @@ def test_no_mistakes_is_a_note(train):
     run = train(training={"epochs": 60, "batch_size": 5}, optimizer={"SGD": {"lr": 0.05, "momentum": 0.9}}, classes=2)
     notes: list[str] = []
     assert load(run).figures.errors == 0, "there are to be no mistakes"
-    assert files(run, notes) == ["loss", "error", "samples", "filters"]
+    assert files(run, notes) == ["loss", "error", "samples", "filters", "network"]
     assert notes == [f"{run.folder}: mistakes is not drawn: all 40 test images are classified rightly."]
 
 
@@ -235,7 +235,7 @@ def test_samples_of_many_classes_and_of_none(train, figure, original):
     plain = Figure()
     images.draw_samples(plain, "small", load(run).experiment)
     np.testing.assert_allclose(shown(plain), original("train")[:40])
-    assert files(run) == ["loss", "samples"]
+    assert files(run) == ["loss", "samples", "network"]
 
 
 def test_channels_that_are_no_colours_are_their_mean(train, figure, original):

@@ -74,7 +74,8 @@ def test_every_command_runs(tmp_path):
     write_flowers(tmp_path / "flowers.csv", rng, True)
     write_flowers(tmp_path / "new-flowers.csv", rng, False)
     (tmp_path / "flowers.yaml").write_text(blocks("yaml")[1])
-    commands = [command for block in blocks("console") if "mnist" not in block for command in commands_of(block)]
+    others = [block for block in blocks("console") if "mnist" not in block and "--plugin" not in block]
+    commands = [command for block in others for command in commands_of(block)]
     assert len(commands) > 10
     run_all(commands, tmp_path)
     rows = (tmp_path / "predictions.csv").read_text().splitlines()
@@ -89,11 +90,38 @@ def test_the_python_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {}
     for block in blocks("python"):
-        exec(block, names)
+        if not block.startswith("# softplus.py"):
+            exec(block, names)
     assert names["value"] < 0.01  # it has learned x₁ x₂, whose variance is 0.05
     printed = capsys.readouterr().out
     assert "[1 0]" in printed
     assert "101 parameters" in printed
+
+
+def without_numbers(text):
+    return re.sub(r"-?\d+(\.\d+)?(e[+-]\d+)?", "#", text)
+
+
+def test_a_layer_of_ones_own_is_written_as_shown_and_a_wrong_one_is_caught(tmp_path):
+    (layer,) = [block for block in blocks("python") if block.startswith("# softplus.py")]
+    (config,) = [block for block in blocks("yaml") if block.startswith("# softplus.yaml")]
+    (tmp_path / "softplus.py").write_text(layer)
+    (tmp_path / "softplus.yaml").write_text(config)
+    (block,) = [block for block in blocks("console") if "--plugin" in block]
+    run_all(commands_of(block), tmp_path)
+    assert (tmp_path / "runs" / "softplus" / "plots" / "network.png").exists()
+
+    right, wrong = "np.exp(-self.beta * self.x)", "np.exp(self.beta * self.x)"
+    assert f"`{wrong}`" in README
+    assert layer.count(right) == 1
+    (tmp_path / "softplus.py").write_text(layer.replace(right, wrong))
+    command = [Path(sys.executable).with_name("tinynet"), *commands_of(block)[0].split()[1:]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    (message,) = [text for text in blocks("") if text.startswith("softplus.yaml")]
+    # The numbers depend on the machine's arithmetic.
+    said = [without_numbers(line) for line in (done.stdout + done.stderr).splitlines()]
+    assert without_numbers(message.strip()) in said
 
 
 def test_the_changelog_and_the_package_have_one_version():

@@ -11,7 +11,9 @@ from tinynet import registry
 from tinynet.errors import OptionError
 from tinynet.layers.activations import ReLU
 from tinynet.layers.base import Layer
+from tinynet.layers.block import Block
 from tinynet.layers.linear import Linear
+from tinynet.layers.merge import Concat, Identity, Multiply, Sum
 from tinynet.losses import MSE
 from tinynet.optimizers import SGD, Adam, AdamW
 from tinynet.registry import NonNegativeInt, PositiveFloat, PositiveInt, Probability, Share
@@ -115,10 +117,11 @@ def test_find_looks_in_every_kind():
 
 def test_options_of_a_class(twice):
     options = registry.options(twice)
-    assert [option.name for option in options] == ["power", "added", "sign", "name", "trainable"]
-    assert [option.own for option in options] == [True, True, True, False, False]
-    assert [option.required for option in options] == [True, False, False, False, False]
-    assert [option.default for option in options[1:]] == [(0.0, 0.0), None, None, True]
+    general = ["name", "inputs", "share", "trainable"]
+    assert [option.name for option in options] == ["power", "added", "sign", *general]
+    assert [option.own for option in options] == [True] * 3 + [False] * 4
+    assert [option.required for option in options] == [True] + [False] * 6
+    assert [option.default for option in options[1:]] == [(0.0, 0.0), None, None, None, None, True]
     assert [option.description for option in options[:3]] == [
         "To which the input is raised.",
         "Nothing: it is not used.",
@@ -128,6 +131,8 @@ def test_options_of_a_class(twice):
         "a whole number > 0",
         "[a number, a number]",
         "'+' or '-' or null",
+        "a text or null",
+        "a text or [a text, ...] or null",
         "a text or null",
         "true or false",
     ]
@@ -155,7 +160,10 @@ def test_inherited_options_are_described_once():
 
 @pytest.mark.parametrize(
     ("cls", "first"),
-    [(Linear, "out_features"), (ReLU, None), (MSE, None), (SGD, "lr"), (Adam, "lr"), (AdamW, "lr")],
+    [
+        *[(Linear, "out_features"), (ReLU, None), (MSE, None), (SGD, "lr"), (Adam, "lr"), (AdamW, "lr")],
+        *[(Sum, "inputs"), (Multiply, "inputs"), (Concat, "inputs"), (Identity, None), (Block, "layers")],
+    ],
 )
 def test_the_option_that_may_be_written_bare(cls, first):
     found = registry.first_option(cls)

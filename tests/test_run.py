@@ -14,6 +14,7 @@ import pytest
 import tinynet
 from tinynet import registry
 from tinynet.checkpoint import capture, read
+from tinynet.cli.train import _stopper
 from tinynet.errors import CheckpointError, DataError, DivergedError, UsageError
 from tinynet.experiment import restore
 from tinynet.learner import Learner
@@ -364,12 +365,24 @@ def test_ctrl_c_saves_and_the_printed_command_ends_as_a_run_never_stopped(
 
 def test_a_termination_saves_as_well(interrupt, write, changed, tmp_path):
     status, out, err = interrupt(write(changed({"epochs: 2": "epochs: 1000000"})), signal.SIGTERM)
-    assert status == 130, err
+    assert status == 143, err
     assert "Traceback" not in out + err
     assert "tinynet train --resume runs/small" in err
     run = Run.open(tmp_path / "runs" / "small")
     assert run.meta["status"] == "interrupted"
     assert len(rows(run.folder)) == read(run.last_path).epoch + 2
+
+
+@pytest.mark.parametrize(("number", "stopped"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_second_signal_stops_at_once(tmp_path, number, stopped):
+    run, caught = Run(tmp_path), []
+    stop = _stopper(run, caught)
+    stop(signal.SIGINT, None)
+    assert run.stop
+    with pytest.raises(stopped) as raised:
+        stop(number, None)
+    assert getattr(raised.value, "code", 143) == 143
+    assert caught == [signal.SIGINT, number]
 
 
 @pytest.mark.parametrize("parts", [HARD, TRAININGS["momentum"]], ids=["adam", "momentum"])

@@ -30,7 +30,7 @@ def linked(kernel, stride, padding, size):
     pool, unpool = MaxPool2d(kernel, stride, padding), MaxUnpool2d("pool")
     rng = np.random.default_rng(0)
     shape = pool.setup((2, *size), rng)
-    unpool.link({"pool": pool})
+    unpool.link(pool)
     assert unpool.setup(shape, rng) == (2, *size)
     return unpool, pool.forward(spaced((3, 2, *size)))
 
@@ -108,10 +108,10 @@ def test_a_copied_net_uses_its_own_pool():
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([MaxUnpool2d("down")], r"there is no layer 'down' before it\. The layers before are: none\."),
-        ([MaxPool2d(2, name="down"), MaxUnpool2d("dwon")], r"no layer 'dwon' before it\. Did you mean 'down'\?"),
-        ([MaxPool2d(2), ReLU(), MaxUnpool2d("xyz")], r"The layers before are: maxpool2d1, relu1\."),
-        ([MaxUnpool2d("later"), MaxPool2d(2, name="later")], "there is no layer 'later' before it"),
+        ([MaxUnpool2d("down")], r"there is no layer 'down'\. There are: none\."),
+        ([MaxPool2d(2, name="down"), MaxUnpool2d("dwon")], r"there is no layer 'dwon'\. Did you mean 'down'\?"),
+        ([MaxPool2d(2), ReLU(), MaxUnpool2d("xyz")], r"There are: maxpool2d1, relu1\."),
+        ([MaxUnpool2d("later"), MaxPool2d(2, name="later")], "comes after it: maxunpool2d1 → later → maxunpool2d1"),
         ([ReLU(), MaxUnpool2d("relu1")], r"'relu1' is a ReLU\. Name a MaxPool2d\."),
         (
             [MaxPool2d(2), Conv2d(3, 1), MaxUnpool2d("maxpool2d1")],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 
+from tinynet import registry
 from tinynet.augmentations import Augmentation
+from tinynet.checking import Spec, each
 from tinynet.config import Config
 from tinynet.core import Array
 from tinynet.datasets.base import SPLITS, Data, Dataset, Description
@@ -15,10 +18,14 @@ from tinynet.datasets.splits import Split
 from tinynet.datasets.targets import Coding, encode
 from tinynet.errors import ConfigError, DataError, OptionError
 from tinynet.fitting import coding_of, problems
+from tinynet.graph import LayerError
+from tinynet.layers.linear import Stored
 from tinynet.losses import BinaryCrossEntropy, Loss
-from tinynet.net import LayerError, Net
+from tinynet.net import Net
 from tinynet.optimizers import Optimizer
 from tinynet.schedules import Schedule
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -79,7 +86,7 @@ class Parts:
         return self.data_sha256
 
     @classmethod
-    def of(cls, config: Config, known: Description | None = None) -> Self:
+    def of(cls, config: Config, known: Description | None = None, restored: bool = False) -> Self:
         """Build the parts of a config.
 
         Parameters
@@ -88,6 +95,8 @@ class Parts:
             A checked config.
         known
             The description of the dataset from a checkpoint: nothing is then loaded.
+        restored
+            Whether a checkpoint gives the parameters, so that no layer needs the file of its `init`.
 
         Raises
         ------
@@ -102,10 +111,10 @@ class Parts:
             known = data.description
         loss: Loss = config.loss.make()
         try:
-            net = Net([spec.make() for spec in config.layers], known.input_shape, config.seed, config.dtype)
+            specs = [_without_file(spec) for spec in config.layers] if restored else config.layers
+            net = Net([spec.make() for spec in specs], known.input_shape, config.seed, config.dtype)
         except LayerError as error:
-            name = config.layers[error.index].cls.__name__
-            raise config.error(("layers", error.index, name), str(error)) from None
+            raise config.error(config.layer_keys(error.place), str(error)) from None
         found = problems(config, net, loss, known, data.notes if data else [])
         if found:
             raise ConfigError(found)
@@ -119,10 +128,25 @@ class Parts:
         return cls(config, net, loss, config.optimizer.make(), schedules, augmentations, known, coding, data)
 
 
+def describe(config: Config) -> Description:
+    """What the dataset's class says of it, for `Parts.of`: no data are loaded, but for a person's own file."""
+    return _ask(config, lambda dataset: dataset.describe(config.seed))
+
+
+def _without_file(spec: Spec) -> Spec:
+    """A layer, or a block of them, without initial values from a file."""
+    values = {name: each(value, _without_file) for name, value in spec.options.items()}
+    files = [option.name for option in registry.options(spec.cls) if option.form is Stored]
+    return Spec(spec.cls, values | {name: "zeros" for name in files if isinstance(values[name], dict)})
+
+
 def _load(config: Config) -> Data:
-    dataset: Dataset = config.dataset.make()
+    return _ask(config, lambda dataset: dataset.load(config.seed))
+
+
+def _ask(config: Config, question: Callable[[Dataset], T]) -> T:
     try:
-        return dataset.load(config.seed)
+        return question(config.dataset.make())
     except OptionError as error:
         raise config.error(("dataset", config.dataset.cls.__name__), str(error)) from None
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from tinynet import registry
 from tinynet.errors import ConfigError, OptionError
-from tinynet.grammar import KEYS, SECTIONS, Head, Training, model
-from tinynet.messages import dotted, example, plain, several, unknown, unknown_component
-from tinynet.overrides import OverrideError, parse, put
-from tinynet.registry import Component, a, shown
+from tinynet.grammar import KEYS, SECTIONS, Head, Training, annotation, full, in_example, mappings, model
+from tinynet.messages import dotted, example, several, unknown, unknown_component
+from tinynet.overrides import OverrideError, find, parse
+from tinynet.registry import Component, Option, a, shown
 from tinynet.suggestions import suggestion
 from tinynet.yaml_reader import FAULTY, Keys
 
@@ -29,13 +28,18 @@ class Spec:
     options: dict[str, Any]
 
     def make(self) -> Any:
-        return self.cls(**self.options)
+        return self.cls(**{name: each(value, Spec.make) for name, value in self.options.items()})
 
     def to_json(self) -> dict[str, Any]:
         given = {name: value for name, value in self.options.items() if value is not None}
-        return {
-            self.cls.__name__: {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()},
-        }
+        return {self.cls.__name__: {name: each(value, Spec.to_json) for name, value in given.items()}}
+
+
+def each(value: Any, change: Callable[[Spec], Any]) -> Any:
+    """An option's value, with each component of a list changed."""
+    if isinstance(value, (tuple, list)):
+        return [change(item) if isinstance(item, Spec) else item for item in value]
+    return value
 
 
 @dataclass
@@ -52,6 +56,11 @@ class Source:
         while keys and keys not in self.marks:
             keys = keys[:-1]
         return self.marks.get(keys, (1, 1))
+
+    def lengthen(self, keys: Keys, key: str) -> None:
+        """Note where the items of a list are that stands without the key that its long form has."""
+        items = [(path, mark) for path, mark in self.marks.items() if path[: len(keys)] == keys and path != keys]
+        self.marks.update({(*keys, key, *path[len(keys) :]): mark for path, mark in items})
 
     def problem(self, keys: Keys, message: str) -> str:
         """One line: where, the path, what is wrong."""
@@ -82,6 +91,8 @@ class Checker:
         head = self.options(Head, {key: tree[key] for key in Head.model_fields if key in tree}, ())
         specs = {name: self.specs(name, tree.get(name)) for name in SECTIONS}
         training = self.options(Training, tree.get("training", {}), ("training",))
+        if training is not None and training.start_from is not None:
+            training.start_from.checkpoint = self.absolute(training.start_from.checkpoint)
         name = default_name if tree.get("name") is None else tree["name"]
         if isinstance(name, str) and safe_name(name) != name:
             self.report(("name",), f"{name!r} cannot be a folder's name. Write {safe_name(name)!r}.")
@@ -115,13 +126,17 @@ class Checker:
     def override(self, tree: dict[str, Any], text: str, keys: Keys, value: Any) -> None:
         """Put the value of one `--set` into the expanded tree."""
         try:
-            is_component = put(tree, keys, value)
+            slot = find(tree, keys)
         except OverrideError as error:
             self.found.append((0, 0, f"--set {text}: {error}"))
             return
-        if is_component:
-            section, index = str(keys[0]), keys[1]
-            tree[section][index] = self.expand_component(SECTIONS[section].kind, value, keys)
+        if slot is None:
+            return
+        if slot.kind is not None:
+            value = (self.expand_layers if slot.is_list else self.expand_component)(slot.kind, value, keys)
+        slot.holder[slot.key] = value
+        if keys[0] == "training":
+            tree["training"] = full(tree["training"])
 
     def expand(self, raw: dict[str, Any]) -> dict[str, Any]:
         """The tree with every component in its long form, {name: {option: value}}; None where that failed."""
@@ -132,7 +147,7 @@ class Checker:
             elif key in SECTIONS:
                 tree[key] = self.expand_section(key, value)
             elif key == "training":
-                tree[key] = self.mapping(value, (key,), "training")
+                tree[key] = full(self.mapping(value, (key,), "training"))
             else:
                 tree[key] = value
         guessed = {suggestion(key, KEYS) for key in raw if key not in KEYS}
@@ -170,17 +185,35 @@ class Checker:
             self.report(keys, several(value, known))
             return None
         if name not in known:
-            self.report(keys, unknown_component(kind, name))
+            self.report(keys, unknown_component(kind, name, typed=bool(self.source.text)))
             return None
         if bare is None:
             return {name: {}}
         if isinstance(bare, dict):
-            return {name: bare}
+            return {name: self.expand_inner(known[name], bare, (*keys, name))}
         first = registry.first_option(known[name])
         if first is None:
             self.report(keys, f"{name} takes no value, but gets {shown(bare)}. Write `{name}`.")
             return None
-        return {name: {first.name: bare}}
+        if first.is_layers:
+            self.source.lengthen((*keys, name), first.name)
+        return {name: self.expand_inner(known[name], {first.name: bare}, (*keys, name))}
+
+    def expand_inner(self, cls: type[Component], options: dict[str, Any], keys: Keys) -> dict[str, Any]:
+        """The options, with the layers that one of them lists (Block) in their long form."""
+        found = dict(options)
+        for name in (option.name for option in registry.options(cls) if option.is_layers):
+            if name in found:
+                found[name] = self.expand_layers("layer", found[name], (*keys, name))
+        return found
+
+    def expand_layers(self, kind: str, value: Any, keys: Keys) -> list[Any]:
+        """A list of layers within a layer, each in its long form."""
+        if not isinstance(value, list):
+            if value is not FAULTY:
+                self.report(keys, f"must be a list of layers, as in `{keys[-1]}: [Linear: 25, ReLU]`")
+            return []
+        return [self.expand_component(kind, item, (*keys, i)) for i, item in enumerate(value)]
 
     def mapping(self, value: Any, keys: Keys, what: str, inside: str = "epochs: 10") -> dict[str, Any]:
         if value is not None and value is not FAULTY and not isinstance(value, dict):
@@ -208,8 +241,12 @@ class Checker:
             return None
         values = {name: getattr(checked, name) for name in type(checked).model_fields}
         for option in registry.options(cls):
-            if option.is_path:
-                values[option.name] = str(self.folder / Path(values[option.name]).expanduser())
+            value = values[option.name] = self.located(option, values[option.name])
+            if option.is_layers:
+                inner = [self.spec("layer", item, (*keys, option.name, i)) for i, item in enumerate(value)]
+                if None in inner:
+                    return None
+                values[option.name] = inner
         spec = Spec(cls, values)
         try:
             spec.make()
@@ -218,64 +255,48 @@ class Checker:
             return None
         return spec
 
+    def located(self, option: Option, value: Any) -> Any:
+        """The value as plain data, its paths absolute."""
+        if isinstance(value, BaseModel):
+            given = value.model_dump(exclude_unset=True)
+            return {e.name: self.located(e, given[e.name]) for e in registry.entries(option.form) if e.name in given}
+        return self.absolute(value) if option.is_path else value
+
+    def absolute(self, path: str) -> str:
+        return str(self.folder / Path(path).expanduser())
+
     def options(self, form: type[BaseModel], given: dict[str, Any], keys: Keys) -> Any:
         """The options as a checked model; None and a report of each problem, one a line, if there are any."""
+        given = dict(given)
+        for name, inner in mappings(form).items():
+            if isinstance(given.get(name), dict):
+                found = self.options(inner, given[name], (*keys, name))
+                given[name] = FAULTY if found is None else found
         try:
             return form.model_validate(given)
         except ValidationError as error:
             problems = error.errors(include_url=False)
-        extra = [p["loc"] for p in problems if p["type"] == "extra_forbidden"]
-        reported: set[Keys] = set()
+        extra = [str(p["loc"][0]) for p in problems if p["type"] == "extra_forbidden"]
+        reported: set[str] = set()
         for problem in problems:
             # A union reports each of its members and a pair each of its elements: the option itself is named once.
-            loc, owner = _owner(form, problem["loc"])
-            at = (*keys, *loc)
-            if at in reported:
+            name = str(problem["loc"][0])
+            if name in reported or given.get(name) is FAULTY:
                 continue
-            reported.add(at)
-            names = list(owner.model_fields)
+            reported.add(name)
+            at = (*keys, name)
             if problem["type"] == "extra_forbidden":
-                self.report(at, unknown("option", str(loc[-1]), names))
-            elif problem["type"] == "missing" and len(loc) == len(problem["loc"]):
-                if not any(suggestion(str(other[-1]), [str(loc[-1])]) for other in extra):
-                    cls = registry.find(form.__name__)
-                    hint = f", as in `{plain(registry.documentation(cls).example)}`" if cls else ""
-                    self.report(at, f"is missing. {form.__name__} needs it{hint}.")
+                self.report(at, unknown("option", name, list(form.model_fields)))
+            elif name not in given:
+                if not any(suggestion(other, [name]) for other in extra):
+                    self.report(at, f"is missing. {keys[-1]} needs it{in_example(form)}.")
+            elif hasattr(mappings(form).get(name), "example"):
+                self.mapping(given[name], at, name, mappings(form)[name].example)
             else:
-                annotation = typing.get_type_hints(owner, include_extras=True)[str(loc[-1])]
-                found = _value_at(given, loc)
-                if found is FAULTY:
-                    continue
-                if any(_is_model(part) for part in typing.get_args(annotation)):
-                    self.mapping(found, at, str(loc[-1]), "patience: 10")
-                else:
-                    self.report(at, registry.mismatch(found, annotation) or problem["msg"])
+                self.report(at, registry.mismatch(given[name], annotation(form, name)) or problem["msg"])
         return None
 
 
 def safe_name(name: str) -> str:
     """The name, or the one nearest to it, that can be a folder's on any system."""
     return re.sub(r"[^\w .+-]", "-", name)[:100].strip(" .") or "run"
-
-
-def _owner(form: type[BaseModel], loc: Sequence[str | int]) -> tuple[Keys, type[BaseModel]]:
-    """How far a pydantic location goes along options, and the model that has the last of them."""
-    keys: list[str | int] = []
-    for key in loc:
-        keys.append(key)
-        field_ = form.model_fields.get(str(key))
-        inner = [a for a in typing.get_args(field_.annotation) if _is_model(a)] if field_ else []
-        if not inner or len(keys) == len(loc):
-            break
-        form = inner[0]
-    return tuple(keys), form
-
-
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
-
-
-def _value_at(given: Any, keys: Keys) -> Any:
-    for key in keys:
-        given = given[key]
-    return given

@@ -103,6 +103,12 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(arrays, metadata)
 
 
+def of_run(folder: Path) -> Path | None:
+    """The best.npz in a run's folder, or its last.npz where there is none."""
+    files = (folder / "checkpoints" / name for name in ("best.npz", "last.npz"))
+    return next((file for file in files if file.exists()), None)
+
+
 def restore_parameters(checkpoint: Checkpoint, parameters: list[Parameter], file: str) -> None:
     """Put a checkpoint's parameters into those of a net.
 

@@ -46,6 +46,13 @@ class Config:
             "training": self.training.model_dump(exclude_none=True),
         }
 
+    def layer_keys(self, place: Keys) -> Keys:
+        """The path of a layer by its place among the layers: ("layers", 2, "Block", "layers", 0, "Linear")."""
+        spec = self.layers[int(place[0])]
+        for index in place[3::3]:
+            spec = spec.options["layers"][index]
+        return ("layers", *place, spec.cls.__name__)
+
     def error(self, keys: Keys, message: str) -> ConfigError:
         """A problem that shows only when the config is built, at its line."""
         return ConfigError([self.source.problem(keys, message)])

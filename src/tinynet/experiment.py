@@ -18,6 +18,7 @@ from tinynet.datasets.base import SPLITS, Description
 from tinynet.errors import CheckpointError, ConfigError, ShapeError, UsageError
 from tinynet.evaluation import Figures, classify, evaluate, outputs
 from tinynet.learner import Learner, Progress, Record
+from tinynet.start import Start, find_start, start
 
 
 @dataclass
@@ -25,13 +26,20 @@ class Experiment(Parts):
     """What a config describes, built: `net`, `loss`, `optimizer`, `dataset` with its splits, and the training.
 
     Made by `tinynet.build(config)` or `tinynet.load_checkpoint(path)`.
+
+    Parameters
+    ----------
+    started
+        What was taken from another run, by `start_from`; None without it, and from a checkpoint.
     """
+
+    started: Start | None = None
 
     def __post_init__(self) -> None:
         self.learner: Learner | None = Learner(self)
 
     def train(self) -> Iterator[Record]:
-        """Train to the last epoch; yields a record per epoch, the first (epoch 0) for the untrained net.
+        """Train to the last epoch; yields a record per epoch, the first (epoch 0) for the parameters it starts from.
 
         What is left undone goes on at the next call; a finished training yields nothing.
 
@@ -107,16 +115,23 @@ class Experiment(Parts):
 
 
 def build(config: Config) -> Experiment:
-    """Build what a config describes.
+    """Build what a config describes, with the parameters that its `start_from` names.
 
     Raises
     ------
     ConfigError
-        For layers, loss and dataset that do not fit each other, at their line.
+        For layers, loss, dataset and start that do not fit each other, at their line.
     DataError
         If the dataset's files are missing or broken.
+    CheckpointError
+        If the checkpoint to start from is broken.
     """
-    return Experiment.of(config)
+    experiment = Experiment.of(config)
+    if config.training.start_from is not None:
+        file = find_start(config)
+        checkpoint = checkpoints.read(file)
+        experiment.started = start(experiment, restore(checkpoint, file), file, checkpoint.epoch)
+    return experiment
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Experiment:
@@ -147,7 +162,7 @@ def restore(checkpoint: Checkpoint, file: str, config: Config | None = None) -> 
     try:
         metadata = checkpoint.metadata
         config = config or from_json(metadata["config"], file)
-        experiment = Experiment.of(config, Description.from_json(metadata["description"]))
+        experiment = Experiment.of(config, Description.from_json(metadata["description"]), restored=True)
         experiment.data_sha256 = str(metadata["data_sha256"])
         checkpoints.restore_parameters(checkpoint, [*experiment.net.parameters, *experiment.net.buffers], file)
         if metadata["progress"] is None:

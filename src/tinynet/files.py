@@ -20,9 +20,10 @@ def replacing(path: Path, sync: bool = False) -> Iterator[IO[Any]]:
     sync
         Whether to wait until it is on the disk, so that it outlives a power cut.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # At random: others, in threads or on other machines, may write the same file at the same time.
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             yield file
             if sync:
                 file.flush()

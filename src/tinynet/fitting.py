@@ -42,7 +42,7 @@ def problems(config: Config, net: Net, loss: Loss, description: Description, not
         found += _output(config, net, coding, description)
     found = [(at, " ".join([message, *(f"({note})" for note in notes)])) for at, message in found]
     found += _augmentations(config, description)
-    found += [*_last_layer(config, loss), *_early_stopping(config, coding), *_scaled_targets(config, loss)]
+    found += [*_last_layer(config, net, loss), *_early_stopping(config, coding), *_scaled_targets(config, loss)]
     return [config.source.problem(keys, message) for keys, message in found]
 
 
@@ -71,14 +71,14 @@ def _augmentations(config: Config, description: Description) -> Iterator[Problem
         yield ("augment",), f"needs images (channels, height, width), but a sample has the shape {shape}. Remove it."
 
 
-def _last_layer(config: Config, loss: Loss) -> Iterator[Problem]:
+def _last_layer(config: Config, net: Net, loss: Loss) -> Iterator[Problem]:
     """No second Softmax or Sigmoid before a loss that has its own."""
     logits = {CrossEntropy: "Softmax", BinaryCrossEntropy: "Sigmoid"}
     inside = next((own for kind, own in logits.items() if isinstance(loss, kind)), None)
-    index, name = len(config.layers) - 1, config.layers[-1].cls.__name__
-    if inside is not None and name in ("Softmax", "Sigmoid"):
+    end = net.graph.nodes[-1]
+    if inside is not None and type(end.layer).__name__ in ("Softmax", "Sigmoid"):
         reason = f"{type(loss).__name__} takes logits and has its own {inside}"
-        yield ("layers", index, name), f"{reason}. Remove this layer."
+        yield config.layer_keys(end.place), f"{reason}. Remove this layer."
 
 
 def _output(config: Config, net: Net, coding: Coding | None, description: Description) -> Iterator[Problem]:
@@ -87,14 +87,14 @@ def _output(config: Config, net: Net, coding: Coding | None, description: Descri
     if wanted == given:
         return
     if coding in ("one_hot", "signed_one_hot"):
-        what = f"the dataset has {len(description.classes or [])} classes, so it must be at least"
+        count = len(description.classes or [])
+        what = f"the dataset has {'1 class' if count == 1 else f'{count} classes'}, so it must be at least"
     else:
         what = f"the targets ({coding or config.dataset.options['targets'] or 'the numbers to predict'}) have"
     # Activations keep the width, so it is the last Linear's.
     linear = any(isinstance(layer, Linear) and (layer.out_features,) == given for layer in net.layers)
     hint = f" Make the last Linear {wanted[0]} wide." if linear and len(wanted) == 1 else ""
-    last = ("layers", len(config.layers) - 1, config.layers[-1].cls.__name__)
-    yield last, f"gives an output of {given}, but {what} {wanted}.{hint}"
+    yield config.layer_keys(net.graph.nodes[-1].place), f"gives an output of {given}, but {what} {wanted}.{hint}"
 
 
 def _target_shape(config: Config, net: Net, coding: Coding | None, description: Description) -> Shape:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, create_model
 
 from tinynet import registry
-from tinynet.registry import Component, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from tinynet.messages import plain
+from tinynet.registry import Component, LayerList, NonNegativeFloat, NonNegativeInt, Option, PositiveFloat, PositiveInt
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -18,12 +21,27 @@ _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 class EarlyStopping(BaseModel):
     """Stop when a figure has not become smaller by more than min_delta for `patience` epochs."""
 
+    example: ClassVar[str] = "patience: 10"
+
     model_config = _STRICT
     monitor: Literal["validation_loss", "validation_error", "train_loss", "train_error"] = Field(
         "validation_loss", description="The figure to watch."
     )
     patience: PositiveInt = Field(10, description="Epochs without a smaller figure before training stops.")
     min_delta: NonNegativeFloat = Field(0.0, description="How much smaller the figure has to be to count.")
+
+
+class StartFrom(BaseModel):
+    """Another run, from whose parameters a training starts."""
+
+    example: ClassVar[str] = "checkpoint: runs/disk"
+
+    model_config = _STRICT
+    checkpoint: str = Field(
+        description="A checkpoint, or a run's folder: its best.npz, or last.npz where there is none. A relative path "
+        "is relative to the config's folder."
+    )
+    fresh: list[str] = Field([], description="Layers and blocks that begin anew all the same.")
 
 
 class Training(BaseModel):
@@ -39,6 +57,9 @@ class Training(BaseModel):
     clip_norm: PositiveFloat | None = Field(None, description="Largest norm of all gradients taken as one vector.")
     early_stopping: EarlyStopping | None = Field(None, description="When to stop before the last epoch.")
     checkpoint_seconds: NonNegativeFloat = Field(10.0, description="Seconds between two saves of checkpoints/last.npz.")
+    start_from: StartFrom | None = Field(
+        None, description="Whose parameters to start from: a checkpoint or a run, as a path or with options."
+    )
 
 
 class Head(BaseModel):
@@ -84,22 +105,69 @@ def model(cls: type[Component]) -> type[BaseModel]:
 
 
 def _make_model(cls: type[Component]) -> type[BaseModel]:
+    return _from_options(cls.__name__, registry.documentation(cls).summary, registry.options(cls))
+
+
+@cache
+def _mapping(form: Any) -> type[BaseModel]:
+    """The model of a TypedDict."""
+    return _from_options(form.__name__, (form.__doc__ or "").partition("\n")[0], registry.entries(form))
+
+
+def _from_options(name: str, summary: str, options: Iterable[Option]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
-    for option in registry.options(cls):
+    for option in options:
         default = ... if option.required else option.default
         fields[option.name] = (_relaxed(option.annotation), Field(default, description=option.description))
-    return create_model(cls.__name__, __config__=_STRICT, __doc__=registry.documentation(cls).summary, **fields)
+    return create_model(name, __config__=_STRICT, __doc__=summary, **fields)
 
 
 def _relaxed(annotation: Any) -> Any:
     # YAML has lists only, which pydantic's strict tuples refuse: the pair is relaxed, its elements stay strict.
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if typing.is_typeddict(annotation):
+        return _mapping(annotation)
+    if annotation is LayerList:
+        return list[Any]  # checked one by one
     if origin is tuple:
         strict = [element if element is ... else Annotated[element, Strict()] for element in arguments]
         return Annotated[tuple.__class_getitem__(tuple(strict)), Strict(False)]
     if origin in (typing.Union, types.UnionType):
         return typing.Union[tuple(map(_relaxed, arguments))]  # noqa: UP007 (the members are not known before)
     return annotation
+
+
+def mappings(form: type[BaseModel]) -> dict[str, Any]:
+    """The options that may be mappings with options of their own, and the models of these."""
+    parts = ((name, part) for name, field in form.model_fields.items() for part in typing.get_args(field.annotation))
+    return {name: part for name, part in parts if isinstance(part, type) and issubclass(part, BaseModel)}
+
+
+def annotation(form: type[BaseModel], name: str) -> Any:
+    """The annotation of an option; that of a component's as its class has it."""
+    cls = _component(form)
+    if cls is not None:
+        return next(option.annotation for option in registry.options(cls) if option.name == name)
+    return typing.get_type_hints(form, include_extras=True)[name]
+
+
+def in_example(form: type[BaseModel]) -> str:
+    """`, as in …` with an example of the whole; empty where there is none."""
+    cls = _component(form)
+    text = registry.documentation(cls).example if cls else getattr(form, "example", "")
+    return f", as in `{plain(text)}`" if text else ""
+
+
+def _component(form: type[BaseModel]) -> type[Component] | None:
+    """The component whose options a model holds."""
+    cls = registry.find(form.__name__)
+    return cls if cls is not None and _models.get(cls) is form else None
+
+
+def full(training: dict[str, Any]) -> dict[str, Any]:
+    """The training's options with the shorthand `start_from: PATH` written out."""
+    start = training.get("start_from")
+    return {**training, "start_from": {"checkpoint": start}} if isinstance(start, str) else training
 
 
 def json_schema() -> dict[str, Any]:
@@ -114,6 +182,7 @@ def json_schema() -> dict[str, Any]:
         shape = one if not section.is_list else many if section.required else {"anyOf": [one, many, {"type": "null"}]}
         properties[name] = {**shape, "description": section.description}
     properties["training"] = _inlined(Training, definitions)
+    properties["training"]["properties"]["start_from"]["anyOf"].append({"type": "string"})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tinynet config",
@@ -130,6 +199,9 @@ def _component_schema(kind: str, definitions: dict[str, Any]) -> dict[str, Any]:
     bare, named = [], {}
     for name, cls in registry.classes(kind).items():
         options = _inlined(model(cls), definitions)
+        for option in registry.options(cls):
+            if option.is_layers:
+                options["properties"][option.name]["items"] = {"$ref": "#/$defs/layer"}
         forms = [options]
         if not any(option.required for option in registry.options(cls)):
             bare.append(name)

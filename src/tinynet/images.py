@@ -48,7 +48,39 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
     """
     reach = dilation * (kernel - 1) + 1
     if size + padding < reach:
-        result = (size + padding - reach) // stride + 1
-        arithmetic = f"({size} + {padding} - {reach}) / {stride} + 1 = {result}"
-        raise ShapeError(f"its kernel reaches over {reach} pixels, more than the image has: {arithmetic}.")
+        image = "padded image" if padding else "image"
+        arithmetic = output_arithmetic(size, kernel, stride, padding, dilation)
+        raise ShapeError(
+            f"its kernel reaches over {reach} pixels, more than the {image} has: {arithmetic}. Make the kernel smaller."
+        )
     return (size + padding - reach) // stride + 1
+
+
+def output_arithmetic(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> str:
+    """How `output_size` comes about: `(28 + 2·0 − 5) / 1 + 1 = 24`, with ⌊ ⌋ around a quotient that is not whole.
+
+    An odd padding is shown as its two sides, the one below or right larger by one.
+    """
+    before, odd = divmod(padding, 2)
+    sides = f"{before} + {before + 1}" if odd else f"2·{before}"
+    reach = f"{kernel}" if dilation == 1 else f"{dilation}·({kernel} − 1) − 1"
+    whole, rest = divmod(size + padding - dilation * (kernel - 1) - 1, stride)
+    quotient = f"({size} + {sides} − {reach}) / {stride}"
+    return _signed(f"{f'⌊{quotient}⌋' if rest else quotient} + 1 = {whole + 1}")
+
+
+def transposed_arithmetic(size: int, kernel: int, stride: int, padding: int, extra: int, dilation: int = 1) -> str:
+    """How the size behind a transposed convolution comes about: `(12 − 1)·2 − 2·1 + 4 = 24`; padding is of one side."""
+    reach = f"{kernel}" if dilation == 1 else f"{dilation}·({kernel} − 1) + 1"
+    added = f" + {extra}" if extra else ""
+    result = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + extra
+    return _signed(f"({size} − 1)·{stride} − 2·{padding} + {reach}{added} = {result}")
+
+
+def by_axis(h: str, w: str) -> str:
+    """The texts for H and W as one, said once if they are the same."""
+    return h if h == w else f"H: {h}, W: {w}"
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", "−")

@@ -40,8 +40,9 @@ def unknown(what: str, given: str, known: Sequence[str]) -> str:
     return f"no such {what}. " + (f"Did you mean '{guess}'?" if guess else f"There are: {', '.join(known)}.")
 
 
-def unknown_component(kind: str, given: str) -> str:
-    """What to say to a name that no component of the kind has."""
+def unknown_component(kind: str, given: str, typed: bool = True) -> str:
+    """What to say to a name that no component of the kind has; one that nobody typed, in a checkpoint, is no mistake
+    in writing."""
     known = registry.classes(kind)
     other = registry.find(given)
     word = re.match(r"(\w+)\s*[ (=]\s*(.*?)\)?$", given)
@@ -49,8 +50,11 @@ def unknown_component(kind: str, given: str) -> str:
         return f"'{given}' is {a(other.kind)}, not {a(kind)}"
     if word and word[1] in known:
         return f"'{given}' is no {kind}. Write `{word[1]}: {word[2] or '…'}`."
-    guess = suggestion(given, known)
-    meant = f"Did you mean '{guess}'? (`tinynet layers` lists them)" if guess else f"There are: {', '.join(known)}."
+    guess = suggestion(given, known) if typed else None
+    own = f"{a(kind).capitalize()} of your own needs --plugin FILE.py."
+    meant = f"There are: {', '.join(known)}. {own}" if typed else own
+    if guess:
+        meant = f"Did you mean '{guess}'? (`tinynet layers` lists them)"
     return f"'{given}' is no {kind}. {meant}"
 
 

@@ -1,10 +1,9 @@
-"""The net: layers in a row, their parameters in one vector."""
+"""The net: layers that feed each other, their parameters in one vector."""
 
 from __future__ import annotations
 
 import copy
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,25 +11,20 @@ import numpy.typing as npt
 
 from tinynet.core import Array, Clock, FlatVector, Parameter, Shape, Stream, check_samples
 from tinynet.errors import OptionError, ShapeError
+from tinynet.graph import Graph, LayerError, Node
 from tinynet.layers.base import Layer
 from tinynet.optimizers import Optimizer
 
 
-class LayerError(ShapeError):
-    """A layer that does not fit where it stands; `index` says which."""
-
-    def __init__(self, index: int, message: str) -> None:
-        super().__init__(message)
-        self.index = index
-
-
 class Net:
-    """y = fₖ(… f₂(f₁(x)))
+    """y = fₖ(… f₂(f₁(x))), or any graph of layers without a circle that has one end
+
+    `layers` holds them in the order of the forward pass, blocks written out, and `shapes` their outputs' shapes.
 
     Parameters
     ----------
     layers
-        In the order of the forward pass. Each belongs to this net alone.
+        Each reads the one before it, or what its `inputs` name. Each belongs to this net alone.
     input_shape
         Of one sample, without the batch axis.
     seed
@@ -41,7 +35,7 @@ class Net:
     Raises
     ------
     ShapeError
-        If a layer cannot take what the one before it gives, or belongs to a net already.
+        If a layer cannot take what it is given, or belongs to a net already, or the layers form no such graph.
     OptionError
         If dtype is another.
 
@@ -51,7 +45,6 @@ class Net:
     def __init__(
         self, layers: Sequence[Layer], input_shape: Shape, seed: int = 0, dtype: npt.DTypeLike = "float32"
     ) -> None:
-        self.layers = list(layers)
         try:
             self.dtype: np.dtype[Any] = np.dtype(dtype)
         except TypeError:
@@ -59,71 +52,90 @@ class Net:
         if self.dtype not in (np.float32, np.float64):
             raise OptionError(f"dtype must be float32 or float64, not {self.dtype}")
         self.clock = Clock()
-        if not self.layers:
+        if not layers:
             raise ShapeError("a net needs at least one layer")
         if not isinstance(input_shape, (tuple, list)) or not all(
             isinstance(size, int) and size > 0 for size in input_shape
         ):
             raise ShapeError(f"input_shape must be whole numbers > 0, as in (2,), not {input_shape!r}")
         self.input_shape = tuple(input_shape)
-        self._name_layers()
-        self.shapes = self._set_up(seed)
+        self.graph = Graph(layers)
+        self.layers = [node.layer for node in self.graph.nodes]
+        self.shapes: list[Shape] = []
+        for node in self.graph.nodes:
+            self.shapes.append(self._set_up(node, seed))
         self.output_shape = self.shapes[-1]
-        self.parameters: list[Parameter] = [p for layer in self.layers for p in layer.parameters]
-        self.buffers: list[Parameter] = [b for layer in self.layers for b in layer.buffers]
+        self.parameters = _unique(p for layer in self.layers for p in layer.parameters)
+        self.buffers = _unique(b for layer in self.layers for b in layer.buffers)
         self.vector = FlatVector(self._all(), self.dtype)
-        learns = [any(p.trainable for p in layer.parameters) for layer in self.layers]
-        self._first_learner = learns.index(True) if True in learns else len(self.layers)
+        self._plan()
 
-    def _name_layers(self) -> None:
-        counts: dict[str, int] = {}
-        names: set[str] = set()
-        for index, layer in enumerate(self.layers):
-            if not isinstance(layer, Layer):
-                raise LayerError(
-                    index, f"layers[{index}] is {layer!r}, not a layer. Write it as in Linear(25) or ReLU()."
-                )
-            if layer.taken:
-                raise LayerError(
-                    index, f"layers[{index}] {type(layer).__name__} belongs to a net already. Make a new one."
-                )
-            layer.taken = True
-            if layer.name is None:
-                kind = type(layer).__name__.lower()
-                counts[kind] = counts.get(kind, 0) + 1
-                layer.name = f"{kind}{counts[kind]}"
-            if not re.fullmatch(r"[A-Za-z_][\w-]*", layer.name):
-                raise LayerError(
-                    index, f"the name {layer.name!r} has to start with a letter and hold only letters, digits, _ and -"
-                )
-            if layer.name == "input":
-                raise LayerError(index, "the name 'input' is that of the net's own input. Choose another.")
-            if layer.name in names:
-                raise LayerError(index, f"there is another layer called {layer.name!r}. Give each its own name.")
-            names.add(layer.name)
+    def _set_up(self, node: Node, seed: int) -> Shape:
+        layer, name = node.layer, str(node.layer.name)
+        layer.clock = self.clock
+        layer.stream = Stream(seed, "layer", name)
+        partners = [self.layers[index] for index in node.partners]
+        try:
+            if len(partners) > len(layer.refers()):
+                layer.owner, *partners = partners
+                _check_owner(layer)
+            layer.link(*partners)
+            set_up: Any = layer.setup
+            shape: Shape = set_up(*map(self._given, node.sources), rng=Stream(seed, "initialisation", name).at())
+            if layer.share is not None and not layer.parameters:
+                raise ShapeError(f"a {type(layer).__name__} has no parameters to share. Remove `share`.")
+            if layer.owner is not None and len(layer.parameters) < len(layer.owner.parameters):
+                raise ShapeError(f"cannot share the parameters of {layer.owner.name!r}: that one has more of them.")
+        except ShapeError as error:
+            raise LayerError(node.place, self._explain(error, node)) from None
+        if not isinstance(shape, tuple):
+            raise LayerError(node.place, f"{name}: setup has to return the shape of its output, not {shape!r}")
+        return shape
 
-    def _set_up(self, seed: int) -> list[Shape]:
-        shapes = [self.input_shape]
-        for index, layer in enumerate(self.layers):
-            layer.clock = self.clock
-            layer.stream = Stream(seed, "layer", layer.name or "")
-            try:
-                layer.link({str(earlier.name): earlier for earlier in self.layers[:index]})
-                shape = layer.setup(shapes[-1], Stream(seed, "initialisation", layer.name or "").at())
-            except ShapeError as error:
-                raise LayerError(index, self._explain(error, shapes)) from None
-            if not isinstance(shape, tuple):
-                raise LayerError(index, f"{layer.name}: setup has to return the shape of its output, not {shape!r}")
-            shapes.append(shape)
-        return shapes[1:]
+    def _explain(self, error: ShapeError, node: Node) -> str:
+        """The layer's message with the giver of each shape, and the shapes that lead up to it with their arithmetic."""
+        plain, told = [], []
+        for source in node.sources:
+            shape, giver = self._given(source), "the dataset" if source < 0 else self._called(source)
+            plain.append(str(shape))
+            told.append(f"{shape} from {giver}")
+        text = str(error).replace(f"gets {' and '.join(plain)}.", f"gets {' and '.join(told)}.")
+        steps = [f"input {self.input_shape}"]
+        for index in self.graph.ancestors(len(self.shapes)):
+            how = self.layers[index].arithmetic()
+            steps.append(f"{self.layers[index].name} {self.shapes[index]}{f' [{how}]' if how else ''}")
+        return f"{text} (shapes: {' → '.join(steps)})"
 
-    def _explain(self, error: ShapeError, shapes: list[Shape]) -> str:
-        """The layer's message with the giver of the shape, and the shapes up to there."""
-        index = len(shapes) - 1
-        giver = f"layers[{index - 1}] {type(self.layers[index - 1]).__name__}" if index else "the dataset"
-        text = str(error).replace(f"gets {shapes[-1]}", f"gets {shapes[-1]} from {giver}")
-        names = ["input", *(str(layer.name) for layer in self.layers)]
-        return f"{text} (shapes: {' → '.join(f'{name} {shape}' for name, shape in zip(names, shapes, strict=False))})"
+    def _given(self, source: int) -> Shape:
+        """The shape of what a layer, or the net's input (-1), gives."""
+        return self.input_shape if source < 0 else self.shapes[source]
+
+    def _called(self, index: int) -> str:
+        """A layer by its place in the config, or in a block by its name."""
+        node = self.graph.nodes[index]
+        name, kind = str(node.layer.name), type(node.layer).__name__
+        return f"{name} ({kind})" if "." in name else f"layers[{node.place[0]}] {kind}"
+
+    def _plan(self) -> None:
+        """What forward and backward need to know of the graph."""
+        # For each layer, where it finds its inputs: 0 is the net's input, i + 1 what layer i gave.
+        self._sources: list[int | tuple[int, ...]] = [
+            tuple(source + 1 for source in node.sources)
+            if node.takes_any or len(node.sources) > 1
+            else node.sources[0] + 1
+            for node in self.graph.nodes
+        ]
+        # Whether each of them, or any before it, learns; the net's input does not.
+        self._learns = [False]
+        self._first_learners: list[Layer] = []
+        for node in self.graph.nodes:
+            before = any(self._learns[source + 1] for source in node.sources)
+            own = any(p.trainable for p in node.layer.parameters)
+            if own and not before:
+                self._first_learners.append(node.layer)
+            self._learns.append(own or before)
+        # From the end to the first that learns.
+        self._learners = [layer for layer, learn in zip(self.layers, self._learns[1:], strict=True) if learn][::-1]
 
     def forward(self, x: npt.ArrayLike, training: bool = False) -> Array:
         """The output for a batch.
@@ -142,8 +154,18 @@ class Net:
         """
         y = np.asarray(x, self.dtype)
         check_samples(y, self.input_shape)
-        for layer in self.layers:
-            y = layer.forward(y, training)
+        if self.graph.is_chain:  # which needs no account of who reads whom
+            for layer in self.layers:
+                y = layer.forward(y, training)
+            return y
+        outputs: list[Any] = [y]
+        for layer, source in zip(self.layers, self._sources, strict=True):
+            if isinstance(source, int):
+                y = layer.forward(outputs[source], training)
+            else:
+                forward: Any = layer.forward
+                y = forward(*[outputs[i] for i in source], training=training)
+            outputs.append(y)
         return y
 
     def __call__(self, x: npt.ArrayLike, training: bool = False) -> Array:
@@ -157,7 +179,7 @@ class Net:
         gradient
             ∂L/∂y, in the shape of the last output.
         to_input
-            If false, stop at the first layer that learns, and return None. Training needs no more.
+            If false, stop at the first layers that learn, and return None. Training needs no more.
 
         Raises
         ------
@@ -167,13 +189,26 @@ class Net:
         if gradient.shape != self.layers[-1].y.shape:
             wanted = self.layers[-1].y.shape
             raise ShapeError(f"the gradient has shape {gradient.shape}, the last output {wanted}. Call forward first.")
-        first = self._first_learner
-        if first < len(self.layers):
-            self.layers[first].needs_dx = to_input
-        dy: Array | None = gradient
-        for layer in reversed(self.layers if to_input else self.layers[first:]):
-            dy = layer.backward(dy)  # type: ignore[arg-type]
-        return dy if to_input else None
+        for layer in self._first_learners:
+            layer.needs_dx = to_input
+        if self.graph.is_chain:
+            dy: Any = gradient
+            for layer in reversed(self.layers) if to_input else self._learners:
+                dy = layer.backward(dy)
+            return dy if to_input else None
+        # The gradients of the net's input and of each layer's output, as far as they are known.
+        known: list[Any] = [None] * len(self.layers)
+        known.append(gradient)
+        for index in range(len(self.layers) - 1, -1, -1):
+            if not (to_input or self._learns[index + 1]):
+                continue
+            source = self._sources[index]
+            dx: Any = self.layers[index].backward(known[index + 1])
+            for i, part in ((source, dx),) if isinstance(source, int) else zip(source, dx, strict=True):
+                if to_input or self._learns[i]:
+                    # Several readers add up; never in place, since layers may pass on what they were given.
+                    known[i] = part if known[i] is None else known[i] + part
+        return known[0] if to_input else None
 
     def update(self, optimizer: Optimizer) -> None:
         """One step of the optimizer over all trainable parameters; then all gradients are zero.
@@ -227,13 +262,36 @@ class Net:
         return f"The largest output is that of {largest.name}, up to {np.abs(largest.y).max(initial=0):.3g}."
 
     def summary(self) -> str:
-        """A table of the layers: name, kind, output shape of one sample, count of parameters."""
-        rows = [("name", "layer", "output", "parameters"), ("input", "", str(self.input_shape), "")]
-        for layer, shape in zip(self.layers, self.shapes, strict=True):
-            count = sum(p.tensor.size for p in layer.parameters)
-            frozen = " (frozen)" if count and not layer.trainable else ""
-            rows.append((str(layer.name), type(layer).__name__, str(shape), f"{count:,}{frozen}" if count else "0"))
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        """A table of the layers: name, kind, what it reads where that is not the layer before, output shape of one
+        sample, count of parameters."""
+        rows = [("name", "layer", "inputs", "output", "parameters"), ("input", "", "", str(self.input_shape), "")]
+        for index, (node, shape) in enumerate(zip(self.graph.nodes, self.shapes, strict=True)):
+            layer = node.layer
+            names = ("input" if source < 0 else str(self.layers[source].name) for source in node.sources)
+            reads = "" if node.sources == [index - 1] else ", ".join(names)
+            count = f"{sum(p.tensor.size for p in layer.parameters):,}"
+            if layer.owner is not None and layer.parameters:
+                count = f"those of {layer.owner.name}"
+            elif layer.parameters and not layer.trainable:
+                count += " (frozen)"
+            rows.append((str(layer.name), type(layer).__name__, reads, str(shape), count))
+        columns = [column for column in range(5) if column != 2 or not self.graph.is_chain]
+        widths = [max(len(row[column]) for row in rows) for column in range(5)]
+        lines = ["  ".join(row[column].ljust(widths[column]) for column in columns).rstrip() for row in rows]
         everything, learning = sum(p.tensor.size for p in self.parameters), self.vector.tensor.size
         return "\n".join([*lines, f"{everything:,} parameters, {learning:,} of them trainable"])
+
+
+def _unique(parameters: Iterable[Parameter]) -> list[Parameter]:
+    """Each parameter once, however many layers share it."""
+    return list({id(parameter): parameter for parameter in parameters}.values())
+
+
+def _check_owner(layer: Layer) -> None:
+    owner = layer.owner
+    assert owner is not None
+    if type(owner) is not type(layer):
+        kind = f"that is a {type(owner).__name__}, not a {type(layer).__name__}"
+        raise ShapeError(f"cannot share the parameters of {owner.name!r}: {kind}.")
+    if not layer.trainable and any(p.trainable for p in owner.parameters):
+        raise ShapeError(f"shares the parameters of {owner.name!r}, so write `trainable: false` there.")

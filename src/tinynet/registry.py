@@ -32,6 +32,13 @@ class PathMarker:
 
 FilePath = Annotated[str, PathMarker()]
 
+
+class LayersMarker:
+    """Marks an option as a list of layers, each written as in the config's own list."""
+
+
+LayerList = Annotated[tuple[Any, ...], LayersMarker()]
+
 KINDS = ("dataset", "augmentation", "layer", "loss", "optimizer", "schedule")
 REQUIRED: Any = dataclasses.MISSING
 
@@ -86,6 +93,15 @@ class Option:
         return any(isinstance(item, PathMarker) for item in getattr(self.annotation, "__metadata__", ()))
 
     @property
+    def is_layers(self) -> bool:
+        return any(isinstance(item, LayersMarker) for item in getattr(self.annotation, "__metadata__", ()))
+
+    @property
+    def form(self) -> Any:
+        """The TypedDict that the option's value may be, among others; None without one."""
+        return next(filter(typing.is_typeddict, (self.annotation, *typing.get_args(self.annotation))), None)
+
+    @property
     def type_text(self) -> str:
         return _text(self.annotation)
 
@@ -134,6 +150,16 @@ def _read_options(cls: Any) -> Iterator[Option]:
             yield Option(field.name, hints[field.name], default, description, field.name in own)
 
 
+def entries(form: Any) -> tuple[Option, ...]:
+    """The entries of a TypedDict that an option's value may be, as options of their own."""
+    described, found = _described(form), []
+    for name, hint in typing.get_type_hints(form, include_extras=True).items():
+        optional = typing.get_origin(hint) is typing.NotRequired
+        annotation, default = (typing.get_args(hint)[0], None) if optional else (hint, REQUIRED)
+        found.append(Option(name, annotation, default, described.get(name, ""), True))
+    return tuple(found)
+
+
 def first_option(cls: type[Component]) -> Option | None:
     """The option that may be written bare, as in `Linear: 25`: the first of the component's own."""
     return next((option for option in options(cls) if option.own), None)
@@ -142,6 +168,8 @@ def first_option(cls: type[Component]) -> Option | None:
 def documentation(cls: type[Component]) -> Documentation:
     """The first line (the equation), the text without the options' section, and the example of a docstring."""
     text = inspect.cleandoc(cls.__dict__.get("__doc__") or cls.__name__)
+    if text.startswith(f"{cls.__name__}("):
+        text = cls.__name__  # what a dataclass without a docstring gets is its signature
     example = re.search(r"^Example: (.+)$", text, re.MULTILINE)
     text = re.sub(r"^Example: .+$", "", text, flags=re.MULTILINE)
     text = re.sub(r"^Parameters\n-+\n(?:\S+\n(?:    .*\n?)+)+", "", text, flags=re.MULTILINE)
@@ -173,12 +201,21 @@ def _fits(value: Any, annotation: Any) -> bool:
         return any(_fits(value, argument) for argument in arguments)
     if origin is Literal:
         return value in arguments
+    if origin is list:
+        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
     if origin is tuple:
         if not isinstance(value, (tuple, list)):
             return False
         if arguments[-1] is ...:
             return all(_fits(item, arguments[0]) for item in value)
         return len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if typing.is_typeddict(annotation):
+        known = {entry.name: entry for entry in entries(annotation)}
+        return (
+            isinstance(value, dict)
+            and all(name in known and _fits(value[name], known[name].annotation) for name in value)
+            and all(name in value for name, entry in known.items() if entry.required)
+        )
     if annotation is Any:
         return True
     if annotation in (int, float):
@@ -206,6 +243,8 @@ def _within(value: Any, limit: Any) -> bool:
 def _text(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
+        if isinstance(arguments[1], LayersMarker):
+            return "a list of layers"
         bounds = " and ".join(filter(None, map(_limit_text, arguments[1:])))
         return f"{_text(arguments[0])} {bounds}".strip()
     if origin in (typing.Union, types.UnionType):
@@ -214,6 +253,10 @@ def _text(annotation: Any) -> str:
         return " or ".join(map(repr, arguments))
     if origin is tuple:
         return f"[{', '.join('...' if argument is ... else _text(argument) for argument in arguments)}]"
+    if origin is list:
+        return f"[{_text(arguments[0])}, ...]"
+    if typing.is_typeddict(annotation):
+        return f"{{{', '.join(f'{entry.name}: …' for entry in entries(annotation) if entry.required)}}}"
     plain: dict[Any, str] = {
         int: "a whole number",
         float: "a number",

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -64,6 +65,7 @@ class Run:
             "command": command,
             "seeds": [config.seed],
             "data_sha256": experiment.digest(),
+            "start_from": experiment.started and asdict(experiment.started),
             "git_commit": git_commit(),
             "versions": versions(),
             "blas": blas(),
@@ -194,8 +196,7 @@ def find_checkpoint(path: str | os.PathLike[str]) -> Path:
         raise UsageError(f"{path}: there is no such checkpoint or run folder{_near(Path(path))}")
     if not os.path.isdir(path):
         return Path(path)
-    run = Run.open(path)
-    found = next((file for file in (run.best_path, run.last_path) if file.exists()), None)
+    found = checkpoints.of_run(Run.open(path).folder)
     if found is None:
         raise UsageError(f"{path}: this run has no checkpoint yet")
     return found

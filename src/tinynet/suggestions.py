@@ -75,3 +75,10 @@ def suggestion(given: str, known: Iterable[str]) -> str | None:
             return FOREIGN[word]
     close = difflib.get_close_matches(plain, by_plain, n=1, cutoff=0.6)
     return by_plain[close[0]] if close else None
+
+
+def hint(given: str, known: Iterable[str], also: Iterable[str] = ()) -> str:
+    """What to say to a name that is not among those known, or those that one may as well have meant."""
+    known = list(known)
+    guess = suggestion(given, [*known, *also])
+    return f"Did you mean {guess!r}?" if guess else f"There are: {', '.join(known) or 'none'}."

@@ -10,17 +10,10 @@ import traceback
 
 import click
 
+from tinynet.cli.output import BLAS_THREADS
 from tinynet.errors import ConfigError, TinynetError
 
-COMMANDS = ("train", "eval", "plot", "predict", "init", "layers", "schema", "data")
-# BLAS threads pay only for large products, and make results depend on the machine.
-BLAS_THREADS = (
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "BLIS_NUM_THREADS",
-)
+COMMANDS = ("train", "eval", "plot", "predict", "explain", "check", "init", "layers", "schema", "data")
 
 
 class Commands(click.Group):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from tinynet.cli.output import counted, quoted, say
+from tinynet.cli.output import counted, quoted
+from tinynet.cli.progress import downloads_shown
 from tinynet.files import data_folder
 
 # The keys of download.SOURCES, which would import NumPy.
@@ -41,9 +39,8 @@ def get(name: str, source: str | None) -> None:
     if source is not None:
         came = take(name, Path(source), folder)
     else:
-        say(f"Downloading {name} to {folder}")
-        with Bar() as bar:
-            came = fetch(name, folder, bar.show)
+        with downloads_shown():
+            came = fetch(name, folder)
     done = "Copied" if source is not None else "Downloaded"
     click.echo(f"{done} and verified {counted(len(came), 'file')}; {name} is complete in {folder}")
 
@@ -69,32 +66,3 @@ def show() -> None:
         size = sum(path.stat().st_size for path in found) / 1e6
         state = f"lacks {', '.join(absent)}" if absent else "complete"
         click.echo(f"{name}: {state}, {size:.1f} MB in {quoted(folder)}")
-
-
-class Bar:
-    """Shows a download on stderr, on a terminal only: a bar for each file."""
-
-    def __init__(self) -> None:
-        self.file = ""
-        self.bar: Any = None
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-    def show(self, file: str, done: int, total: int | None) -> None:
-        """Take note that `done` bytes of the `total` of a file have come."""
-        if not sys.stderr.isatty():
-            return
-        if self.bar is None or file != self.file or total != self.bar.total:
-            from tqdm import tqdm
-
-            self.__exit__()
-            # tqdm itself shows nothing on a terminal that does not tell its size.
-            size = shutil.get_terminal_size()
-            self.file = file
-            self.bar = tqdm(desc=file, total=total, unit="B", unit_scale=True, ncols=size.columns - 1, nrows=size.lines)
-        self.bar.update(done - self.bar.n)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tinynet.cli.output import print_json
+from tinynet.cli.plugins import plugin_option
 
 
 @click.command("eval")
@@ -21,6 +22,7 @@ from tinynet.cli.output import print_json
     help="Which part of the data.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plugin_option
 def command(target: str, split: str, as_json: bool) -> None:
     """Loss and error of a CHECKPOINT, or of the best and last of a RUN; up to 20 classes also one by one."""
     if not Path(target).is_dir():

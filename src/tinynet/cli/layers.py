@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tinynet.cli.plugins import plugin_option
+
 if TYPE_CHECKING:
     from tinynet.registry import Component
 
@@ -23,6 +25,7 @@ PLURALS = {
 
 @click.command("layers")
 @click.argument("name", required=False)
+@plugin_option
 def command(name: str | None) -> None:
     """List layers, losses and all else a config can name, with their equations; all of one, given its NAME."""
     from tinynet import registry

@@ -12,6 +12,15 @@ from typing import Any
 
 import click
 
+# BLAS threads pay only for large products, and make results depend on the machine.
+BLAS_THREADS = (
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "BLIS_NUM_THREADS",
+)
+
 
 def say(text: str) -> None:
     """Print to stderr; where nobody can read it (a full disk, a closed terminal) the work goes on all the same."""

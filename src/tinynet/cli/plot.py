@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tinynet.cli.output import say
+from tinynet.cli.plugins import plugin_option
 
 
 @click.command("plot")
@@ -18,11 +19,13 @@ from tinynet.cli.output import say
     help="Of the files.",
 )
 @click.option("--show", is_flag=True, help="Open them in windows as well.")
+@plugin_option
 def command(runs: tuple[str, ...], file_format: str, show: bool) -> None:
     """Draw the curves of a RUN into RUN/plots, and what there is to see of its data; print the paths.
 
     In the plane that is the points and the decision regions; for classes the confusion matrix; for images samples, the
-    worst mistakes, the first filters, or an autoencoder's reconstructions.
+    worst mistakes, the first filters, or an autoencoder's reconstructions. And of every run the network itself, as a
+    graph of its layers with their shapes and parameters.
 
     Several runs are laid over each other in one picture, in the first one's folder.
     """

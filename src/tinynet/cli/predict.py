@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tinynet.cli.output import counted, say
+from tinynet.cli.plugins import plugin_option
 
 if TYPE_CHECKING:
     from tinynet.core import Array
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("checkpoint", metavar="CHECKPOINT|RUN", type=click.Path())
 @click.argument("data", metavar="data.csv|data.npz", type=click.Path())
 @click.option("--out", type=click.Path(), help="File to write, instead of printing.")
+@plugin_option
 def command(checkpoint: str, data: str, out: str | None) -> None:
     """The class and probabilities (or the values) for each row of a .csv or .npz file, as CSV.
 

@@ -1,9 +1,12 @@
-"""How far a training is: a bar on a terminal, plain lines elsewhere; always on stderr."""
+"""How far a training or a download is: a bar on a terminal, plain lines elsewhere; always on stderr."""
 
 from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -29,15 +32,9 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if not self.quiet and sys.stderr.isatty():
-            from tqdm import tqdm
-
-            # tqdm itself shows nothing on a terminal that does not tell its size.
-            size = shutil.get_terminal_size()
-            self.bar = tqdm(
+            self.bar = _bar(
                 total=self.epochs,
                 initial=self.learner.progress.epoch,
-                ncols=size.columns - 1,
-                nrows=size.lines,
                 bar_format="{l_bar}{bar}| {n:.1f}/{total} epochs [{elapsed}<{remaining}{postfix}]",
             )
         return self
@@ -62,6 +59,52 @@ class Progress:
         else:
             return
         self.shown = monotonic()
+
+
+@contextmanager
+def downloads_shown(quiet: bool = False) -> Iterator[None]:
+    """Shows what is downloaded within it: a line for each dataset, and on a terminal a bar for each file."""
+    from tinynet.datasets.download import watched
+
+    if quiet:
+        yield
+        return
+    shown = _Downloads()
+    try:
+        with watched(shown.show):
+            yield
+    finally:
+        shown.close()
+
+
+class _Downloads:
+    def __init__(self) -> None:
+        self.path = Path()
+        self.bar: Any = None
+
+    def show(self, path: Path, done: int, total: int | None) -> None:
+        """Take note that `done` bytes of the `total` of a file have come."""
+        if path.parent != self.path.parent:
+            say(f"Downloading {path.parent.name} to {path.parent}")
+        if done and sys.stderr.isatty():
+            if self.bar is None or path != self.path or total != self.bar.total:
+                self.close()
+                self.bar = _bar(desc=path.name, total=total, unit="B", unit_scale=True)
+            self.bar.update(done - self.bar.n)
+        self.path = path
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def _bar(**options: Any) -> Any:
+    from tqdm import tqdm
+
+    # tqdm itself shows nothing on a terminal that does not tell its size.
+    size = shutil.get_terminal_size()
+    return tqdm(ncols=size.columns - 1, nrows=size.lines, **options)
 
 
 def _figures(record: Record, names: tuple[str, ...]) -> str:

@@ -6,8 +6,11 @@ import json
 
 import click
 
+from tinynet.cli.plugins import plugin_option
+
 
 @click.command("schema")
+@plugin_option
 def command() -> None:
     """Print the JSON Schema of config files, for the completion of editors."""
     from tinynet.grammar import json_schema

@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinynet.cli.output import counted, print_json, quoted, say
+from tinynet.cli.output import BLAS_THREADS, counted, print_json, quoted, say
+from tinynet.cli.plugins import as_given, plugin_option
 
 if TYPE_CHECKING:
     from tinynet.experiment import Experiment
     from tinynet.run import Run
+
+SIGNALLED = 128  # and the signal's number: the exit status of a command that one ended, as shells have it
+
+
+def _ask_blas(ctx: click.Context, parameter: click.Parameter, threads: int | None) -> None:
+    """Have NumPy's BLAS use this many threads: it reads the variables when it is imported, after the options."""
+    for variable in BLAS_THREADS if threads is not None else ():
+        os.environ[variable] = str(threads)
 
 
 @click.command("train")
@@ -26,10 +35,18 @@ if TYPE_CHECKING:
     "--runs", type=click.Path(), envvar="TINYNET_RUNS", default="runs", show_default=True, help="Folder of the runs."
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Threads for images; by default one for each core.")
+@click.option(
+    "--blas-threads",
+    type=click.IntRange(min=1),
+    callback=_ask_blas,
+    expose_value=False,
+    help="Threads for each product of matrices, for large dense nets; the last digits then depend on their number.",
+)
 @click.option("--resume", type=click.Path(), metavar="RUN", help="Go on with a run where it stopped.")
 @click.option("--dry-run", is_flag=True, help="Build, run one batch forward and backward, show the layers.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plugin_option
 def command(
     config: str | None,
     overrides: tuple[str, ...],
@@ -43,6 +60,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Train the network of a CONFIG file; everything is kept in a new folder under runs/."""
+    from tinynet.cli.progress import downloads_shown
     from tinynet.provenance import command_line
     from tinynet.run import Run
 
@@ -56,7 +74,8 @@ def command(
 
         if dry_run:
             raise click.UsageError("--dry-run goes with a config, not with --resume")
-        run, experiment = open_run(resume, changes)
+        with downloads_shown(quiet):
+            run, experiment = open_run(resume, changes)
         assert experiment.learner is not None
         if experiment.learner.finished:
             return _already_finished(run, experiment, as_json)
@@ -66,7 +85,8 @@ def command(
         from tinynet.experiment import build
 
         assert config is not None
-        experiment = build(load(config, *changes))
+        with downloads_shown(quiet):
+            experiment = build(load(config, *changes))
         if dry_run:
             return _dry_run(experiment, as_json)
         run = Run.create(experiment, Path(runs).expanduser(), command_line())
@@ -82,6 +102,7 @@ def _introduce(run: Run, experiment: Experiment) -> None:
     sizes = [f"{len(part):,} {name}" for name in ("train", "validation", "test") if (part := data.split(name))]
     for line in (
         *data.notes,
+        *(experiment.started.notes if experiment.started else ()),
         f"{run.folder}: {', '.join(sizes)} samples; {experiment.net.vector.tensor.size:,} parameters",
     ):
         say(line)
@@ -93,7 +114,9 @@ def _train(run: Run, experiment: Experiment, quiet: bool, as_json: bool) -> int:
 
     learner = experiment.learner
     assert learner is not None
-    old = [(number, signal.signal(number, _stopper(run))) for number in (signal.SIGINT, signal.SIGTERM)]
+    caught: list[int] = []
+    stopper = _stopper(run, caught)
+    old = [(number, signal.signal(number, stopper)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         with Progress(learner, quiet) as progress:
             status = run.train(learner, progress.show)
@@ -112,15 +135,18 @@ def _train(run: Run, experiment: Experiment, quiet: bool, as_json: bool) -> int:
     else:
         _report(run, experiment, summary)
     if status == "interrupted":
-        say(f"Interrupted. To go on:\n  tinynet train --resume {quoted(run.folder)}")
-        return 130
+        say(f"Interrupted. To go on:\n  tinynet train --resume {quoted(run.folder)}{as_given()}")
+        return SIGNALLED + caught[0]
     return 0
 
 
-def _stopper(run: Run) -> Any:
+def _stopper(run: Run, caught: list[int]) -> Any:
+    """A handler that has the run stop after its batch, or on a second signal at once; it notes them in `caught`."""
+
     def stop(number: int, frame: Any) -> None:
+        caught.append(number)
         if run.stop:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(SIGNALLED + number)
         run.stop = True
 
     return stop
@@ -138,7 +164,7 @@ def _report(run: Run, experiment: Experiment, summary: dict[str, Any]) -> None:
     early = " (stopped early)" if experiment.learner and experiment.learner.progress.stopped_early else ""
     click.echo(f"{counted(summary['epochs'], 'epoch')}{early} in {summary['seconds']:.2f} s of training")
     click.echo(f"Run: {run.folder}")
-    click.echo(f"Next: tinynet plot {quoted(run.folder)}")
+    click.echo(f"Next: tinynet plot {quoted(run.folder)}{as_given()}")
 
 
 def _already_finished(run: Run, experiment: Experiment, as_json: bool) -> int:
@@ -155,7 +181,7 @@ def _already_finished(run: Run, experiment: Experiment, as_json: bool) -> int:
         epochs = experiment.config.training.epochs
         click.echo(
             f"{run.folder} is finished: it has done {counted(epochs, 'epoch')}. To train further:\n"
-            f"  tinynet train --resume {quoted(run.folder)} --set training.epochs={2 * epochs}"
+            f"  tinynet train --resume {quoted(run.folder)}{as_given()} --set training.epochs={2 * epochs}"
         )
     return 0
 
@@ -178,7 +204,7 @@ def _dry_run(experiment: Experiment, as_json: bool) -> int:
         print_json({"layers": layers, "parameters": net.vector.all_tensors.size, "batch_loss": value})
     else:
         click.echo(net.summary())
-        for note in experiment.dataset.notes:
+        for note in (*experiment.dataset.notes, *(experiment.started.notes if experiment.started else ())):
             click.echo(note)
         click.echo(f"One batch of {len(x)} went forward and backward: loss {value:.4g}. Nothing was written.")
     return 0

@@ -68,7 +68,11 @@ class FromFile(Dataset, abstract=True):
                 f"{name}: {target} holds {held}, which would be {len(classes)} classes, more than {MAX_CLASSES}. "
                 "Choose another target, or write task: regression to predict the number."
             )
-        taken = "a regression" if classes is None else f"a classification of {len(classes)} classes: {listed(classes)}"
+        if classes is None:
+            taken = "a regression"
+        else:
+            count = "1 class" if len(classes) == 1 else f"{len(classes)} classes"
+            taken = f"a classification of {count}: {listed(classes)}"
         if self.task is not None:
             return f"{name}: {target} holds {held}; task is {self.task}, so this is {taken}."
         other = "; write task: regression to predict the number" if held == "whole numbers" and classes else ""

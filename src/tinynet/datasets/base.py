@@ -131,6 +131,10 @@ class Dataset(Component, abstract=True):
             If a file is missing, broken, or not what it should be.
         """
 
+    def describe(self, seed: int) -> Description:
+        """What a net has to know of the dataset before it is trained; only a person's own file is read for it."""
+        return self.load(seed).description
+
     def standardize_target_values(self) -> bool:
         """Whether the targets of a regression are to be standardised."""
         return False

@@ -7,14 +7,18 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
 from tinynet.errors import DataError
 from tinynet.files import replacing
 
-# Called with a file's name, the bytes of it that have come, and how many there will be, if the server tells.
-Progress = Callable[[str, int, int | None], None]
+# Called with a file, the bytes of it that have come, and how many there will be, if the server tells; first with 0.
+Progress = Callable[[Path, int, int | None], None]
+
+# A dataset downloads its files when it is read, deep in calls that need not know of it.
+_watcher: ContextVar[Progress] = ContextVar("watcher", default=lambda path, done, total: None)
 
 TIMEOUT = 20.0  # seconds without a byte
 BLOCK = 2**16
@@ -92,6 +96,19 @@ class _RefusedError(Exception):
     """A file that did not come, or is not the published one; its text is the reason."""
 
 
+@contextmanager
+def watched(progress: Progress) -> Iterator[None]:
+    """Within it `progress` is told of every download, also of one by a dataset that reads its files.
+
+    A file begins anew when the next mirror is tried.
+    """
+    token = _watcher.set(progress)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
 def locate(folder: Path, file: str, endings: tuple[str, ...] = ("", ".gz")) -> Path | None:
     """The file of this name in a folder, plain or as .gz; None if it has neither."""
     return next((path for ending in endings if (path := folder / f"{file}{ending}").is_file()), None)
@@ -102,8 +119,8 @@ def missing(name: str, folder: Path) -> list[str]:
     return [file for file in SOURCES[name].files if locate(folder, file) is None]
 
 
-def fetch(name: str, folder: Path, progress: Progress | None = None) -> list[Path]:
-    """Download the files of a dataset that a folder lacks; returns those that came.
+def fetch(name: str, folder: Path) -> list[Path]:
+    """Download the files of a dataset that a folder lacks; returns those that came. `watched` shows how far it is.
 
     Parameters
     ----------
@@ -111,8 +128,6 @@ def fetch(name: str, folder: Path, progress: Progress | None = None) -> list[Pat
         A key of `SOURCES`.
     folder
         For the files of this dataset; made if need be.
-    progress
-        Called as the bytes come. A file begins anew when the next mirror is tried.
 
     Raises
     ------
@@ -123,10 +138,11 @@ def fetch(name: str, folder: Path, progress: Progress | None = None) -> list[Pat
     mirrors = list(source.mirrors)
     for file in missing(name, folder):
         target, reasons = folder / f"{file}.gz", []
+        _watcher.get()(target, 0, None)
         for mirror in tuple(mirrors):
             address = f"{mirror}{target.name}"
             try:
-                _store(target, _download(address, target.name, progress), source.files[file], source.unpack)
+                _store(target, _download(address, target), source.files[file], source.unpack)
             except _RefusedError as error:
                 reasons.append(f"  {address}: {error}")
                 # One that does not answer is not waited for again, as long as others do.
@@ -229,7 +245,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def _download(address: str, name: str, progress: Progress | None) -> Iterator[bytes]:
+def _download(address: str, target: Path) -> Iterator[bytes]:
     # Imported here: it takes longer than all else that a training on other data imports from the standard library.
     from urllib.request import urlopen
 
@@ -244,8 +260,7 @@ def _download(address: str, name: str, progress: Progress | None) -> Iterator[by
             if not block:
                 break
             done += len(block)
-            if progress is not None:
-                progress(name, done, total)
+            _watcher.get()(target, done, total)
             yield block
     if total is not None and done < total:
         raise _RefusedError(f"the connection was closed after {done:,} of {total:,} bytes")

@@ -114,17 +114,16 @@ class IDX(Dataset, abstract=True):
     train: PositiveInt | None = None
     test: PositiveInt | None = None
 
-    @classmethod
-    def describe(cls) -> Description:
+    def describe(self, seed: int) -> Description:
         """The shape of an image and the names of the classes, known without a file."""
-        return Description(cls.input_shape, list(cls.classes))
+        return Description(self.input_shape, list(self.classes), pixels=True)
 
     def read(self, seed: int) -> Data:
         folder = data_folder() / self.folder
         fetch(self.folder, folder)
         train = self._split(folder, "train", "train", self.train)
         test = self._split(folder, "test", "t10k", self.test)
-        return Data(train, test, self.describe())
+        return Data(train, test, self.describe(seed))
 
     def _split(self, folder: Path, option: str, prefix: str, limit: int | None) -> Split:
         """The first images x (n, 1, 28, 28), uint8, and their labels (n,) of a split."""

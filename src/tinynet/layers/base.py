@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, ClassVar, Self
@@ -22,12 +22,18 @@ class Layer(Component, abstract=True):
 
     A subclass is a dataclass whose fields are its options, with `forward` and `backward`, and `setup` where it has
     parameters or changes the shape. Sample axes come last, the batch axis before them.
-    A layer keeps its last input as `x` and its last output as `y`.
+    A layer keeps its last input as `x` and its last output as `y`. One with several inputs has
+    `setup(self, *shapes, rng)` and `forward(self, *xs, training)`, or names each of them.
+    Its docstring begins with the equation; the sentences that begin with `dx =`, `dw =` and the like are its gradients.
 
     Parameters
     ----------
     name
         What the layer is called; by default its class and count, as in `linear1`.
+    inputs
+        The name of the layer it reads, or several; by default the layer before. `input` is the net's own input.
+    share
+        The name of another layer of its kind, whose parameters it uses.
     trainable
         If false, training leaves its parameters as they are. It counts when the net is made.
     """
@@ -35,6 +41,8 @@ class Layer(Component, abstract=True):
     kind: ClassVar[str] = "layer"
 
     name: str | None = None
+    inputs: str | tuple[str, ...] | None = None
+    share: str | None = None
     trainable: bool = True
 
     parameters: list[Parameter] = field(init=False, repr=False)
@@ -45,6 +53,8 @@ class Layer(Component, abstract=True):
     needs_dx: bool = field(init=False, repr=False)
     # Whether the layer belongs to a net.
     taken: bool = field(init=False, repr=False)
+    # The layer whose parameters this one uses.
+    owner: Layer | None = field(init=False, repr=False)
     stream: Stream = field(init=False, repr=False)
     clock: Clock = field(init=False, repr=False)
 
@@ -56,22 +66,22 @@ class Layer(Component, abstract=True):
         layer.x = layer.y = np.empty(0)
         layer.needs_dx = True
         layer.taken = False
+        layer.owner = None
         layer.stream = Stream(0, "layer")
         layer.clock = Clock()
         return layer
 
-    def link(self, named: Mapping[str, Layer]) -> None:
-        """Find the layers that this one refers to; the net calls it before `setup`.
+    def refers(self) -> tuple[str, ...]:
+        """The names of layers that it needs beside its inputs, such as the pool of a MaxUnpool2d."""
+        return ()
 
-        Parameters
-        ----------
-        named
-            The layers before this one by their names, set up.
+    def link(self, *layers: Layer) -> None:
+        """Take the layers that `refers` names; the net calls it before `setup`.
 
         Raises
         ------
         ShapeError
-            If there is no such layer, or it is of another kind.
+            If one is of another kind.
         """
 
     def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
@@ -95,16 +105,34 @@ class Layer(Component, abstract=True):
         """
         return shape
 
+    def arithmetic(self) -> str:
+        """How the output's shape follows from the input's, after `setup`: `(28 + 2·0 − 5) / 1 + 1 = 24`.
+
+        Empty where there is nothing to work out.
+        """
+        return ""
+
+    def multiply_adds(self) -> int:
+        """How often its forward multiplies a weight by a number and adds the product to a sum, for one sample.
+
+        Known after `setup`. Work number by number (activations, norms, the addition of biases) and pooling count as 0.
+        The backward of a layer with weights takes about twice as many: for dx and for the weights' gradient.
+        """
+        return 0
+
     def forward(self, x: Array, training: bool = False) -> Array:
         """y = f(x), kept as `self.y`."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def backward(self, dy: Array) -> Array | None:
-        """Add ∂L/∂θ to the gradients of the parameters θ and return dx = ∂L/∂x, in the shape of the last x."""
+    def backward(self, dy: Array) -> Array | tuple[Array, ...] | None:
+        """Add ∂L/∂θ to the gradients of the parameters θ and return dx = ∂L/∂x, in the shape of the last x.
+
+        A layer with several inputs returns one for each, as a tuple.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
-    def __call__(self, x: Array, training: bool = False) -> Array:
-        return self.forward(x, training)
+    def __call__(self, *inputs: Any, **options: Any) -> Array:
+        return self.forward(*inputs, **options)
 
     def parameter(
         self,
@@ -126,15 +154,28 @@ class Layer(Component, abstract=True):
         order
             The axes in the order in which they are to lie in memory, slowest first; by default as they are.
         """
-        parameter = self._new(name, shape, initialisation, self.trainable, order)
+        parameter = self._owned(name, shape) or self._new(name, shape, initialisation, self.trainable, order)
         self.parameters.append(parameter)
         return parameter
 
     def buffer(self, name: str, shape: Shape, value: float) -> Parameter:
         """A tensor that is no parameter, but travels with them, such as a running mean; for `setup` to call."""
-        buffer = self._new(name, shape, value, False, None)
+        buffer = self._owned(name, shape) or self._new(name, shape, value, False, None)
         self.buffers.append(buffer)
         return buffer
+
+    def _owned(self, name: str, shape: Shape) -> Parameter | None:
+        """The owner's parameter or buffer of this name, if it shares one's."""
+        if self.owner is None:
+            return None
+        kind, owner = type(self).__name__, self.owner.name
+        for other in (*self.owner.parameters, *self.owner.buffers):
+            if other.name.rpartition(".")[2] == name:
+                if other.tensor.shape != shape:
+                    given = f"{owner}.{name} has the shape {other.tensor.shape}, but here it is {shape}"
+                    raise ShapeError(f"cannot share the parameters of {owner!r}: {given}.")
+                return other
+        raise ShapeError(f"cannot share the parameters of {owner!r}: that {kind} has no {name}.")
 
     def _new(
         self,

@@ -10,10 +10,19 @@ import numpy as np
 
 from tinynet.core import Array, Shape
 from tinynet.errors import ShapeError
-from tinynet.images import Size, from_memory, image_shape, pair, to_memory
+from tinynet.images import (
+    Size,
+    by_axis,
+    from_memory,
+    image_shape,
+    output_arithmetic,
+    pair,
+    to_memory,
+    transposed_arithmetic,
+)
 from tinynet.layers.base import Layer
-from tinynet.layers.kernels import Geometry, convolve, crop, image_gradient, kernel_gradient, pad
-from tinynet.layers.linear import Rule, initial_bias, initial_values
+from tinynet.layers.kernels import Geometry, bias_gradient, convolve, crop, image_gradient, kernel_gradient, pad
+from tinynet.layers.linear import Init, check_init, initial_bias, initial_values
 from tinynet.registry import NonNegativeInt, PositiveInt
 
 Margin = NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt]
@@ -29,8 +38,11 @@ class Conv2d(Layer):
     """y[n, o, i, j] = b[o] + Σ over c, k, l of w[o, c, k, l] x[n, c, i + k, j + l]
 
     x (N, C, H, W), w (out_channels, C/groups, kH, kW), b (out_channels), y (N, out_channels, oH, oW).
-    With stride s, padding p and dilation d: x[n, c, s i + d k - p, s j + d l - p], zero outside of the image, and
-    oH = ⌊(H + 2p - d (kH - 1) - 1) / s⌋ + 1.
+    With stride s, padding p and dilation d: x[n, c, s i + d k - p, s j + d l - p], zero outside of the image, in y and
+    in dw; dx then gathers w dy from every y that x went into; oH = ⌊(H + 2p - d (kH - 1) - 1) / s⌋ + 1.
+    dw[o, c, k, l] = Σ over n, i, j of dy[n, o, i, j] x[n, c, i + k, j + l],
+    db[o] = Σ over n, i, j of dy[n, o, i, j],
+    dx[n, c, r, q] = Σ over o, k, l of w[o, c, k, l] dy[n, o, r - k, q - l].
 
     Parameters
     ----------
@@ -49,7 +61,7 @@ class Conv2d(Layer):
     bias
         Whether to add b.
     init
-        Rule for the initial w, as for Linear; fan_in = C/groups · kH · kW.
+        Rule for the initial w, a number, or a file, as for Linear; fan_in = C/groups · kH · kW.
 
     Raises
     ------
@@ -68,13 +80,17 @@ class Conv2d(Layer):
     dilation: Size = 1
     groups: PositiveInt = 1
     bias: bool = True
-    init: Rule = "uniform"
+    init: Init = "uniform"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_init(self.init, self.bias)
 
     def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
         c, h, w = image_shape(shape)
         _check_groups(self.groups, c, self.out_channels)
         self.geometry = self._geometry()
-        self.size = self.geometry.output((h, w))
+        self.input_size, self.size = (h, w), self.geometry.output((h, w))
         kernel = self.geometry.kernel
         fan_in, fan_out = c // self.groups * prod(kernel), self.out_channels // self.groups * prod(kernel)
         rule = initial_values(self.init, fan_in, fan_out, rng)
@@ -94,9 +110,21 @@ class Conv2d(Layer):
         margin = pair(self.padding)
         return Geometry(kernel, stride, dilation, margin, margin, self.groups)
 
+    def arithmetic(self) -> str:
+        g, size = self.geometry, self.input_size
+        h, w = (
+            output_arithmetic(size[i], g.kernel[i], g.stride[i], g.before[i] + g.after[i], g.dilation[i])
+            for i in (0, 1)
+        )
+        return by_axis(h, w)
+
+    def multiply_adds(self) -> int:
+        """oH · oW · out_channels · C/groups · kH · kW: each weight once for each pixel of the output."""
+        return self.weight.tensor.size * prod(self.size)
+
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
-        image = pad(to_memory(x), self.geometry)
+        image = pad(x, self.geometry)
         self.padded_shape = image.shape
         y, self.seen = convolve(image, self.weight.tensor.transpose(0, 2, 1, 3), self.geometry, self.size)
         if self.bias:
@@ -108,7 +136,7 @@ class Conv2d(Layer):
         dy, w = to_memory(dy), self.weight.tensor.transpose(0, 2, 1, 3)
         self.weight.gradient += kernel_gradient(dy, self.seen, w.shape).transpose(0, 2, 1, 3)
         if self.bias:
-            self.bias_.gradient += dy.sum(axis=(0, 2, 3))
+            self.bias_.gradient += bias_gradient(dy)
         if not self.needs_dx:
             return None
         return from_memory(crop(image_gradient(dy, w, self.geometry, self.padded_shape), self.geometry))
@@ -121,6 +149,9 @@ class ConvTranspose2d(Layer):
     The transpose of Conv2d: its forward is the way back through a convolution, and the other way round.
     x (N, C, H, W), w (C, out_channels/groups, kH, kW), b (out_channels), y (N, out_channels, oH, oW) with
     oH = (H - 1) s - 2p + d (kH - 1) + output_padding + 1.
+    dw[c, o, k, l] = Σ over n, i, j of x[n, c, i, j] dy[n, o, s i + k - p, s j + l - p],
+    db[o] = Σ over n, i, j of dy[n, o, i, j],
+    dx[n, c, i, j] = Σ over o, k, l of w[c, o, k, l] dy[n, o, s i + k - p, s j + l - p].
 
     Parameters
     ----------
@@ -141,7 +172,8 @@ class ConvTranspose2d(Layer):
     bias
         Whether to add b.
     init
-        Rule for the initial w, as for Linear; fan_in = out_channels/groups · kH · kW, as in PyTorch.
+        Rule for the initial w, a number, or a file, as for Linear; fan_in = out_channels/groups · kH · kW, as in
+        PyTorch.
 
     Raises
     ------
@@ -161,7 +193,11 @@ class ConvTranspose2d(Layer):
     dilation: Size = 1
     groups: PositiveInt = 1
     bias: bool = True
-    init: Rule = "uniform"
+    init: Init = "uniform"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_init(self.init, self.bias)
 
     def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
         c, h, w = image_shape(shape)
@@ -176,7 +212,7 @@ class ConvTranspose2d(Layer):
         full = [(self.size[i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + extra[i] + 1 for i in (0, 1)]
         oh, ow = full[0] - 2 * margin[0], full[1] - 2 * margin[1]
         if oh < 1 or ow < 1:
-            raise ShapeError(f"its padding {self.padding} leaves nothing of the output: {oh} x {ow} pixels")
+            raise ShapeError(f"its padding {self.padding} leaves nothing of the output: {self.arithmetic()}")
         self.output = (full[0], self.out_channels, full[1])
         part = self.out_channels // self.groups
         fan_in, fan_out = part * prod(kernel), c // self.groups * prod(kernel)
@@ -185,6 +221,18 @@ class ConvTranspose2d(Layer):
         if self.bias:
             self.bias_ = self.parameter("bias", (self.out_channels,), initial_bias(self.init, fan_in, rng))
         return (self.out_channels, oh, ow)
+
+    def arithmetic(self) -> str:
+        g, extra = self.geometry, pair(self.output_padding)
+        h, w = (
+            transposed_arithmetic(self.size[i], g.kernel[i], g.stride[i], g.before[i], extra[i], g.dilation[i])
+            for i in (0, 1)
+        )
+        return by_axis(h, w)
+
+    def multiply_adds(self) -> int:
+        """H · W · C · out_channels/groups · kH · kW: each weight once for each pixel of the input."""
+        return self.weight.tensor.size * prod(self.size)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
@@ -196,9 +244,9 @@ class ConvTranspose2d(Layer):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        dy, w = to_memory(dy), self.weight.tensor.transpose(0, 2, 1, 3)
+        w = self.weight.tensor.transpose(0, 2, 1, 3)
         dx, seen = convolve(pad(dy, self.geometry), w, self.geometry, self.size)
         self.weight.gradient += kernel_gradient(to_memory(self.x), seen, w.shape).transpose(0, 2, 1, 3)
         if self.bias:
-            self.bias_.gradient += dy.sum(axis=(0, 2, 3))
+            self.bias_.gradient += bias_gradient(to_memory(dy))
         return from_memory(dx)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tinynet.core import Array, Shape
-from tinynet.images import output_size
+from tinynet.images import output_size, to_memory
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class Geometry:
 
 
 def pad(x: Array, g: Geometry) -> Array:
-    """x (H, C, W, N) with the zeros around it."""
+    """x (N, C, H, W) as (H, C, W, N), contiguous, with the zeros around it."""
     if not any(g.before + g.after):
-        return x
+        return to_memory(x)
     (top, left), (bottom, right) = g.before, g.after
-    h, c, w, n = x.shape
+    n, c, h, w = x.shape
     y: Array = np.zeros((top + h + bottom, c, left + w + right, n), x.dtype)
-    y[top : top + h, :, left : left + w] = x
+    y[top : top + h, :, left : left + w] = x.transpose(2, 1, 3, 0)
     return y
 
 
@@ -109,12 +109,23 @@ def convolve(x: Array, w: Array, g: Geometry, size: tuple[int, int]) -> tuple[Ar
     return y.reshape(size[0], w.shape[0], size[1], x.shape[3]), seen
 
 
+def bias_gradient(dy: Array) -> Array:
+    """db (O) = Σ over pixels and samples of dy (oH, O, oW, N)."""
+    lines = dy.reshape(*dy.shape[:2], -1)
+    # A product with ones takes a third of the time of dy.sum(axis=(0, 2, 3)).
+    return np.asarray((lines @ np.ones(lines.shape[2], dy.dtype)).sum(axis=0))
+
+
 def kernel_gradient(dy: Array, seen: Array, shape: Shape) -> Array:
     """dw (O, kH, C/groups, kW) = Σ over output rows of dy · windowsᵀ."""
-    rows, groups, _, numbers = seen.shape
+    rows, groups, depth, numbers = seen.shape
+    outputs = shape[0] // groups
+    # OpenBLAS packs nothing, and is quicker, where a product has up to 1200 numbers: so a row of the kernel by itself.
+    parts = shape[1] if depth * outputs / shape[1] <= 1200 < depth * outputs else 1
+    seen = seen.reshape(rows, groups, parts, -1, numbers)
     # Transposed, windows · dyᵀ: the smaller factor turned over took half the time.
-    turned = np.matmul(seen, dy.reshape(rows, groups, -1, numbers).swapaxes(-1, -2)).sum(axis=0)
-    return np.asarray(turned.swapaxes(-1, -2)).reshape(shape)
+    turned = np.matmul(seen, dy.reshape(rows, groups, 1, outputs, numbers).swapaxes(-1, -2)).sum(axis=0)
+    return np.asarray(turned.reshape(groups, depth, outputs).swapaxes(-1, -2)).reshape(shape)
 
 
 def image_gradient(dy: Array, w: Array, g: Geometry, shape: Shape) -> Array:

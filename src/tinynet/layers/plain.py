@@ -1,4 +1,7 @@
-"""The plain forms of the fast layers: the equations as loops, to read and to test against; nothing else uses them."""
+"""The plain forms of the fast layers: the equations as loops, to read and to test against; no training uses them.
+
+Lines are short, because `tinynet explain` prints them.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,19 @@ def conv2d(x: Array, w: Array, b: Array, stride: Pair, padding: Pair, dilation: 
 
     x (N, C, H, W), w (O, C/groups, kH, kW), b (O), y (N, O, oH, oW).
     """
-    x = np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
+    (sh, sw), (ph, pw), (dh, dw) = stride, padding, dilation
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
     samples, _, height, width = x.shape
     outputs, part, kh, kw = w.shape
-    rows = (height - dilation[0] * (kh - 1) - 1) // stride[0] + 1
-    columns = (width - dilation[1] * (kw - 1) - 1) // stride[1] + 1
+    rows = (height - dh * (kh - 1) - 1) // sh + 1
+    columns = (width - dw * (kw - 1) - 1) // sw + 1
     y: Array = np.zeros((samples, outputs, rows, columns), x.dtype)
-    for o in range(outputs):
+    for o, i, j in np.ndindex(outputs, rows, columns):
         first = o // (outputs // groups) * part  # the group's first channel
-        for i in range(rows):
-            for j in range(columns):
-                y[:, o, i, j] = b[o]
-                for c in range(part):
-                    for k in range(kh):
-                        for m in range(kw):
-                            pixel = x[:, first + c, stride[0] * i + dilation[0] * k, stride[1] * j + dilation[1] * m]
-                            y[:, o, i, j] += w[o, c, k, m] * pixel
+        y[:, o, i, j] = b[o]
+        for c, k, m in np.ndindex(part, kh, kw):
+            pixel = x[:, first + c, sh * i + dh * k, sw * j + dw * m]
+            y[:, o, i, j] += w[o, c, k, m] * pixel
     return y
 
 
@@ -38,19 +38,17 @@ def conv_transpose2d(x: Array, w: Array, b: Array, stride: Pair, padding: Pair, 
 
     x (N, C, H, W), w (C, O, kH, kW), b (O), y (N, O, oH, oW), oH = (H - 1) s - 2p + kH + extra.
     """
+    (sh, sw), (ph, pw) = stride, padding
     samples, channels, height, width = x.shape
     _, outputs, kh, kw = w.shape
-    full_height, full_width = (height - 1) * stride[0] + kh + extra[0], (width - 1) * stride[1] + kw + extra[1]
+    full_height = (height - 1) * sh + kh + extra[0]
+    full_width = (width - 1) * sw + kw + extra[1]
     y: Array = np.zeros((samples, outputs, full_height, full_width), x.dtype)
     y += b[:, None, None]
-    for c in range(channels):
-        for o in range(outputs):
-            for i in range(height):
-                for j in range(width):
-                    for k in range(kh):
-                        for m in range(kw):
-                            y[:, o, stride[0] * i + k, stride[1] * j + m] += w[c, o, k, m] * x[:, c, i, j]
-    return y[:, :, padding[0] : full_height - padding[0], padding[1] : full_width - padding[1]]
+    for c, i, j in np.ndindex(channels, height, width):
+        for o, k, m in np.ndindex(outputs, kh, kw):
+            y[:, o, sh * i + k, sw * j + m] += w[c, o, k, m] * x[:, c, i, j]
+    return y[:, :, ph : full_height - ph, pw : full_width - pw]
 
 
 def max_unpool2d(x: Array, image: Array, kernel: Pair, stride: Pair) -> Array:
@@ -66,10 +64,11 @@ def max_unpool2d(x: Array, image: Array, kernel: Pair, stride: Pair) -> Array:
 
 def max_pool2d(x: Array, kernel: Pair, stride: Pair) -> Array:
     """y[n, c, i, j] = max over k, l of x[n, c, s i + k, s j + l]"""
-    rows, columns = (x.shape[2] - kernel[0]) // stride[0] + 1, (x.shape[3] - kernel[1]) // stride[1] + 1
+    (kh, kw), (sh, sw) = kernel, stride
+    rows = (x.shape[2] - kh) // sh + 1
+    columns = (x.shape[3] - kw) // sw + 1
     y: Array = np.zeros((*x.shape[:2], rows, columns), x.dtype)
-    for i in range(rows):
-        for j in range(columns):
-            top, left = stride[0] * i, stride[1] * j
-            y[:, :, i, j] = x[:, :, top : top + kernel[0], left : left + kernel[1]].max(axis=(2, 3))
+    for i, j in np.ndindex(rows, columns):
+        window = x[:, :, sh * i : sh * i + kh, sw * j : sw * j + kw]
+        y[:, :, i, j] = window.max(axis=(2, 3))
     return y

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tinynet.core import Array, Shape
 from tinynet.errors import ShapeError
-from tinynet.images import Size, from_memory, image_shape, output_size, pair, to_memory
+from tinynet.images import Size, by_axis, from_memory, image_shape, output_arithmetic, output_size, pair, to_memory
 from tinynet.layers.base import Layer
 from tinynet.layers.convolution import Margin
-from tinynet.suggestions import suggestion
 
 
 @dataclass(eq=False)
@@ -43,6 +42,11 @@ class _Pool(Layer, abstract=True):
         self.overlap = any(step < kernel for step, kernel in zip(self.step, self.kernel, strict=True))
         self.input_shape, self.output_shape = shape, (c, *self.size)
         return self.output_shape
+
+    def arithmetic(self) -> str:
+        sizes = self.input_shape[1:]
+        h, w = (output_arithmetic(sizes[i], self.kernel[i], self.step[i], 2 * self.margin[i]) for i in (0, 1))
+        return by_axis(h, w)
 
     def pad(self, x: Array, value: float) -> Array:
         """x (H, C, W, N) with margins of one value."""
@@ -122,7 +126,7 @@ class MaxUnpool2d(Layer):
     Parameters
     ----------
     pool
-        The name of the MaxPool2d, a layer before this one.
+        The name of the MaxPool2d.
 
     Raises
     ------
@@ -137,12 +141,11 @@ class MaxUnpool2d(Layer):
     pool: str
     source: MaxPool2d = field(init=False, repr=False)
 
-    def link(self, named: Mapping[str, Layer]) -> None:
-        found = named.get(self.pool)
-        if found is None:
-            guess = suggestion(self.pool, [name for name, layer in named.items() if isinstance(layer, MaxPool2d)])
-            hint = f"Did you mean {guess!r}?" if guess else f"The layers before are: {', '.join(named) or 'none'}."
-            raise ShapeError(f"there is no layer {self.pool!r} before it. {hint}")
+    def refers(self) -> tuple[str, ...]:
+        return (self.pool,)
+
+    def link(self, *layers: Layer) -> None:
+        (found,) = layers
         if not isinstance(found, MaxPool2d):
             raise ShapeError(f"{self.pool!r} is a {type(found).__name__}. Name a MaxPool2d.")
         self.source = found
@@ -152,6 +155,9 @@ class MaxUnpool2d(Layer):
             wanted = self.source.output_shape
             raise ShapeError(f"needs {wanted}, the shape of what {self.pool!r} gives, but gets {shape}.")
         return self.source.input_shape
+
+    def arithmetic(self) -> str:
+        return f"the input of {self.pool}"
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x

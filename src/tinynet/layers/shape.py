@@ -17,14 +17,17 @@ from tinynet.registry import PositiveInt
 class Flatten(Layer):
     """y = x with the axes of a sample in one
 
-    x (..., batch, d₁, …, dₖ), y (..., batch, d₁ ⋯ dₖ), the last axis fastest, as in PyTorch. dx is dy in x's shape.
+    x (..., batch, d₁, …, dₖ), y (..., batch, d₁ ⋯ dₖ), the last axis fastest, as in PyTorch. dx = dy in x's shape.
 
     Example: Flatten
     """
 
     def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
-        self.sample_axes = len(shape)
+        self.sample_axes, self.input_shape = len(shape), shape
         return (prod(shape),)
+
+    def arithmetic(self) -> str:
+        return _product(self.input_shape) if self.sample_axes > 1 else ""
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
@@ -40,7 +43,7 @@ class Flatten(Layer):
 class Reshape(Layer):
     """y = x with the axes of a sample arranged anew
 
-    x (N, *sample), y (N, *shape), the last axis fastest, as in PyTorch. dx is dy in x's shape.
+    x (N, *sample), y (N, *shape), the last axis fastest, as in PyTorch. dx = dy in x's shape.
 
     Parameters
     ----------
@@ -59,9 +62,12 @@ class Reshape(Layer):
 
     def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
         if prod(shape) != prod(self.shape):
-            given, wanted = (" · ".join(map(str, sizes)) for sizes in (shape, self.shape))
-            raise ShapeError(f"gets {shape}, but {given} = {prod(shape)} is not {wanted} = {prod(self.shape)}")
+            raise ShapeError(f"gets {shape}, but {_product(shape)} is not {_product(self.shape)}")
+        self.input_shape = shape
         return tuple(self.shape)
+
+    def arithmetic(self) -> str:
+        return _product(self.input_shape, self.shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
@@ -71,3 +77,10 @@ class Reshape(Layer):
     def backward(self, dy: Array) -> Array:
         dx: Array = dy.reshape(self.x.shape)
         return dx
+
+
+def _product(shape: Shape, *same: Shape) -> str:
+    """`16 · 5 · 5 = 400`, or `16 · 5 · 5 = 400 = 20 · 20` with another shape of as many numbers."""
+    steps = (shape, (prod(shape),), *same)
+    # Of one axis the product is the size itself, which is said once.
+    return " = ".join(dict.fromkeys(" · ".join(map(str, sizes)) for sizes in steps))

@@ -1,4 +1,4 @@
-"""The pictures of runs: curves, data, decision regions, mistakes, filters. Nothing outside of it imports Matplotlib."""
+"""The pictures of runs: curves, data, decision regions, mistakes, filters, the net. Nothing else imports Matplotlib."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from tinynet.errors import TinynetError, UsageError
-from tinynet.plots import confusion, curves, filters, images, plane, style
+from tinynet.plots import confusion, curves, filters, images, network, plane, style
 from tinynet.plots.saved import saved_by
 from tinynet.run import Run
 
@@ -20,7 +20,7 @@ def draw(
     """Draw one run, or several over each other (loss-overlay, error-overlay).
 
     Of one run: loss and error; data and boundary in the plane; confusion of 3 to 20 classes; and of images mistakes,
-    reconstructions (of an autoencoder), filters and samples. Each only where it applies.
+    reconstructions (of an autoencoder), filters and samples. Each only where it applies. And the network, of every run.
 
     Parameters
     ----------
@@ -85,6 +85,7 @@ def _of_one(run: Run, notes: list[str]) -> dict[str, Callable[[Figure], None]]:
         except TinynetError as error:
             notes.append(f"{run.folder}: what needs its data is not drawn: {error}")
         pictures |= filters.of_one_run(name, saved, missing)
+        pictures |= network.of_one_run(name, saved, missing)
         notes += [f"{run.folder}: {note}" for note in missing]
     return pictures
 

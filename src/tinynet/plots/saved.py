@@ -52,5 +52,5 @@ def saved_by(run: Run, notes: list[str]) -> Saved | None:
         checkpoint = checkpoints.read(path)
         return Saved(restore(checkpoint, str(path)), checkpoint.epoch, is_best)
     except TinynetError as error:
-        notes.append(f"{error}. Only the curves are drawn.")
+        notes.append(f"{str(error).removesuffix('.')}. Only the curves are drawn.")
         return None
