@@ -1,6 +1,8 @@
 """Blocks: a piece of a net written once; names, copies, what they read and share, and what a config does with them."""
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -170,6 +172,21 @@ def test_a_pool_and_its_unpool_inside():
 def test_the_layers_of_a_block_may_stand_in_any_order():
     inside = [Sum(["input", "late"]), Tanh(name="late", inputs="early"), Linear(2, name="early", inputs="input")]
     assert names(net_of(Block(inside, name="b"))) == ["b.1.early", "b.1.late", "b.1.sum1"]
+
+
+def test_a_layer_outside_may_share_with_one_inside():
+    net = net_of(Block([Linear(2), Tanh()], repeat=2, name="b"), Linear(2, share="b.2.linear1"))
+    assert net.layers[-1].owner is net.layers[2]
+    assert len(net.parameters) == 4
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net)), Net.replica])
+def test_long_blocks_can_be_copied(copied):
+    inside = [Linear(2, name="side"), Tanh(inputs="input", name="t"), Sum(["t", "input"])]
+    net = net_of(Block(inside, repeat=150, name="b"), Sum(["b", *(f"b.{i}.side" for i in range(1, 151))]))
+    other, x = copied(net), spaced((4, 2))
+    np.testing.assert_array_equal(other.forward(x), net.forward(x))
+    np.testing.assert_array_equal(other.backward(x), net.backward(x))
 
 
 # trainable
@@ -474,6 +491,22 @@ def test_a_shape_that_does_not_fit_inside_stands_at_its_line(problems):
         f"c.yaml:{places(text, 'Sum')[0]}: layers[1].Block.layers[3].Sum: needs inputs of one shape, "
     )
     assert "but gets (4,) from layers[0] Linear and (5,) from stage.1.last (Linear). (shapes: input (2,) → " in found
+
+
+def test_a_problem_deep_inside_stands_at_its_line(problems):
+    text = CONFIG.format("""\
+- Block:
+  - Tanh
+  - Block:
+      layers:
+        - Tanh
+        - Block: {repeat: 2, layers: [ReLU, Linear: {out_features: 2, inputs: tahn1}]}
+- Linear: 2
+""")
+    assert problems(text) == [
+        f"c.yaml:{places(text, 'Linear:')[0]}: layers[0].Block.layers[1].Block.layers[1].Block.layers[1].Linear: "
+        "there is no layer 'tahn1'. Did you mean 'tanh1'?"
+    ]
 
 
 @pytest.fixture

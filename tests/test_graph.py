@@ -190,6 +190,13 @@ MISTAKES = {
         "layers[3] Reshape. (shapes: input (2,) → left (2,) → right (3,) → l (1, 2) [2 = 1 · 2] → r (1, 3) "
         "[3 = 1 · 3])",
     ),
+    "the second of three differs along another axis": (
+        TWO + "- Reshape: {shape: [1, 2], inputs: left, name: l}\n- Reshape: {shape: [1, 3], inputs: right, name: r}\n"
+        "- Concat: [l, r, l]\n",
+        "Concat",
+        "layers[4] Concat",
+        "needs inputs that differ along axis 0 only, but gets (1, 2) from layers[2] Reshape and (1, 3) from ",
+    ),
     "other ranks": (
         TWO + "- Reshape: {shape: [1, 3], name: r}\n- Concat: [left, r]\n",
         "Concat",

@@ -283,7 +283,8 @@ def meet(p, q) -> bool:
 
 def test_a_line_that_passes_boxes_is_straight():
     for count in range(2, 9):
-        items = [Item(1, 1, 0.5)] + [Item(1, 1, 0.5, [i]) for i in range(count)] + [Item(1, 1, 0.5, [0, count])]
+        between = [Item(1, 1 if i % 3 == 1 else 0.6, 0.5, [i]) for i in range(count)]
+        items = [Item(1, 1, 0.5), *between, Item(1, 1, 0.5, [0, count])]
         layout = arrange(items)
         (skip,) = [line for line in layout.lines if line.target == count + 1 and line.points[0][1] == 0.5]
         (lane,) = {x for x, _ in skip.points[2:-2]}

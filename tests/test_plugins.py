@@ -492,6 +492,14 @@ def test_an_unknown_layer_of_a_config_or_a_checkpoint_needs_the_option(command, 
     assert not (tmp_path / "made").exists()
 
 
+def test_a_name_in_a_checkpoint_is_no_slip_in_writing(command, write, changed, own):
+    plugin = own(TWICE.replace("Twice", "ReLU6"))
+    assert command("train", write(changed({"- ReLU": "- ReLU6"})), "--quiet", "--plugin", plugin)[0] == 0
+    status, _, err = command("eval", "runs/small")
+    assert status == 1
+    assert err.endswith("layers[1]: 'ReLU6' is no layer. A layer of your own needs --plugin FILE.py.\n")
+
+
 def test_a_slip_in_writing_is_not_answered_with_plugins(problems, changed):
     (found,) = problems(changed({"- ReLU": "- Relu"}))
     assert found.endswith("'Relu' is no layer. Did you mean 'ReLU'? (`tinynet layers` lists them)")

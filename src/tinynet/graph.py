@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
@@ -77,9 +77,10 @@ class Node:
     place
         Where it stands.
     reads
-        The names of its inputs.
+        The names of its inputs, until they are found.
     refers
-        The names of other layers that it needs to be set up before it, the one whose parameters it shares first.
+        The names of other layers that it needs to be set up before it, the one whose parameters it shares first; until
+        they are found.
     sources
         The nodes of its inputs by number; -1 is the net's own input.
     partners
@@ -131,6 +132,9 @@ class Graph:
             raise loose[0]
         for node in self.nodes:
             _check_inputs(node)
+            # What leads from scope to scope would be copied with the net, as deep as blocks repeat.
+            node.reads, node.refers = [], []
+        self._ends, self._loose = {}, []
         # Whether each layer reads the one before it, and nothing else.
         self.is_chain = all(n.sources == [index - 1] and not n.takes_any for index, n in enumerate(self.nodes))
 
@@ -211,7 +215,8 @@ class Graph:
 
     def _sort(self) -> None:
         """Put the nodes in an order in which each comes after those it needs."""
-        sorter = TopologicalSorter({i: _before(node) for i, node in enumerate(self.nodes)})
+        before = {i: [j for j in (*node.sources, *node.partners) if j >= 0] for i, node in enumerate(self.nodes)}
+        sorter = TopologicalSorter(before)
         try:
             sorter.prepare()
         except CycleError as error:
@@ -251,10 +256,6 @@ class Graph:
                 found.add(source)
                 waiting += self.nodes[source].sources
         return sorted(found)
-
-
-def _before(node: Node) -> Iterator[int]:
-    return (other for other in (*node.sources, *node.partners) if other >= 0)
 
 
 def _name(layers: Sequence[Layer], scope: Scope, place: Callable[[int], Place]) -> None:

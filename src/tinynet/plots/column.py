@@ -13,7 +13,7 @@ from tinynet.plots.placing import Edge, Spot, place
 
 Point = tuple[float, float]
 
-GAP, MOST_GAP = 0.28, 0.7  # between two rows, the more the farther its lines go to the side
+GAP, MOST_GAP = 0.24, 0.6  # between two rows, the more the farther its lines go to the side
 ARRIVALS = 0.3  # between lines that come in at the top of one box
 SWEEPS = 8
 EQUAL = 0.02  # as far apart as lines look straight
@@ -119,13 +119,10 @@ class Column:
         best, fewest = [list(row) for row in self.rows], self.crossings()
         for sweep in range(SWEEPS):
             down = sweep % 2 == 0
-            for row in self.rows if down else reversed(self.rows):
+            for beside, row in pairwise(self.rows if down else self.rows[::-1]):
                 if row[0] in self.ports.values():
                     continue  # lines come in as they left the column before
-                near = [at for spot in row for at in (spot.above if down else spot.below)]
-                number = {
-                    spot: i for other in {self.row_of[spot] for spot in near} for i, spot in enumerate(self.rows[other])
-                }
+                number = {spot: i for i, spot in enumerate(beside)}
                 means = {}
                 for i, spot in enumerate(row):
                     places = [number[other] for other in (spot.above if down else spot.below)]

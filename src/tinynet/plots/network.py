@@ -33,8 +33,8 @@ TALLEST = 9.0  # a frame, before it is folded into columns as well
 
 NAME, TEXT = 11.5, 10.5  # sizes of letters, in points; all else is in inches
 PADDING, BETWEEN = 0.11, 0.26  # within a box: beside the words, and between those left and right
-BOX_HEIGHT, PILL_HEIGHT = 0.56, 0.36
-FRAME_TOP, FRAME_SIDE, FRAME_FOOT = 0.34, 0.2, 0.16
+BOX_HEIGHT, PILL_HEIGHT = 0.52, 0.34
+FRAME_TOP, FRAME_SIDE, FRAME_FOOT = 0.3, 0.2, 0.14
 MARGIN, TITLE, LEGEND = 0.3, 0.8, 0.42
 TITLE_SIZE, HANDLE = 16, 0.62  # HANDLE is what a legend needs for an entry beside its words
 
