@@ -168,8 +168,8 @@ def train_run(make, tmp_path):
     def train(parts=(), *overrides):
         experiment = make(parts, *overrides)
         run = Run.create(experiment, tmp_path / "runs", ["tinynet", "train"])
-        status = run.train(experiment.learner, lambda record: None)
-        run.summarise(experiment, experiment.learner, status)
+        status = run.train(experiment, lambda record: None)
+        run.summarise(experiment, status)
         return run, experiment
 
     return train

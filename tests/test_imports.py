@@ -26,10 +26,13 @@ STEPS = [
     ["twin"],
     ["check"],
     ["learner"],
+    ["rounds"],
     ["checkpoint"],
     ["scaling", "start"],
     ["experiment"],
     ["provenance", "summary", "run"],
+    ["history"],
+    ["difference", "intervals", "compare"],
     ["plots"],
     ["cli", "__main__"],
 ]

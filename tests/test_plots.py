@@ -46,8 +46,8 @@ def train(tmp_path: Path) -> Callable[..., Run]:
         experiment = build(tinynet.load(file))
         run = Run.create(experiment, tmp_path / "runs", ["test"])
         run.stop = stop
-        status = run.train(experiment.learner, lambda record: None)
-        run.summarise(experiment, experiment.learner, status)
+        status = run.train(experiment, lambda record: None)
+        run.summarise(experiment, status)
         return run
 
     return trained

@@ -48,7 +48,7 @@ def train(tmp_path: Path) -> Callable[..., Run]:
         file.write_text(yaml.safe_dump(config), encoding="utf-8")
         experiment = build(tinynet.load(file))
         run = Run.create(experiment, tmp_path / "runs", ["test"])
-        run.summarise(experiment, experiment.learner, run.train(experiment.learner, lambda record: None))
+        run.summarise(experiment, run.train(experiment, lambda record: None))
         return run
 
     return trained

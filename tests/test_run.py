@@ -17,7 +17,6 @@ from tinynet.checkpoint import capture, read
 from tinynet.cli.train import _stopper
 from tinynet.errors import CheckpointError, DataError, DivergedError, UsageError
 from tinynet.experiment import restore
-from tinynet.learner import Learner
 from tinynet.optimizers import Optimizer
 from tinynet.run import Run, find_checkpoint, resume
 
@@ -210,15 +209,15 @@ def test_within_an_epoch_the_figures_of_a_regression_that_no_record_holds_are_nu
     def stop(record):
         run.stop = record is None and learner.progress.epoch == 1
 
-    assert run.train(learner, stop) == "interrupted"
+    assert run.train(experiment, stop) == "interrupted"
     assert learner.progress.batch == 1
-    run.summarise(experiment, learner, "interrupted")
+    run.summarise(experiment, "interrupted")
     last = strict((run.folder / "summary.json").read_text())["last"]
     assert (last["epoch"], last["test_loss"]) == (1, learner.progress.records[1].test_loss)
     assert (last["test_r2"], last["test_mean_absolute_error"]) == (None, None)
     again, resumed = resume(run.folder, [])
-    again.train(resumed.learner, lambda record: None)
-    again.summarise(resumed, resumed.learner, "finished")
+    again.train(resumed, lambda record: None)
+    again.summarise(resumed, "finished")
     assert strict((run.folder / "summary.json").read_text())["last"]["test_r2"] == resumed.evaluate().r2 is not None
 
 
@@ -395,16 +394,16 @@ def test_an_interrupted_run_resumed_is_a_run_never_stopped(make, train_run, tmp_
     def stop_in_epoch_3(record):
         run.stop = record is not None and record.epoch == 3
 
-    assert run.train(experiment.learner, stop_in_epoch_3) == "interrupted"
+    assert run.train(experiment, stop_in_epoch_3) == "interrupted"
     assert json.loads((run.folder / "meta.json").read_text())["status"] == "interrupted"
     assert 3 <= read(run.last_path).epoch < 12
     again, resumed = resume(run.folder, [])
-    assert again.train(resumed.learner, lambda record: None) == "finished"
+    assert again.train(resumed, lambda record: None) == "finished"
     assert rows(run.folder) == rows(whole.folder)
     assert parameter_bytes(run.last_path) == parameter_bytes(whole.last_path)
     if whole.best_path.exists():
         assert parameter_bytes(run.best_path) == parameter_bytes(whole.best_path)
-    assert again.summarise(resumed, resumed.learner, "finished")["epochs"] == len(rows(whole.folder)) - 2
+    assert again.summarise(resumed, "finished")["epochs"] == len(rows(whole.folder)) - 2
 
 
 def test_rows_after_the_checkpoint_are_written_again_not_twice(make, train_run):
@@ -415,9 +414,9 @@ def test_rows_after_the_checkpoint_are_written_again_not_twice(make, train_run):
     for record in halfway.train():
         if record.epoch == 3:
             break
-    run.save(capture(halfway.learner))
+    run.save([capture(halfway.learner)], halfway.config)
     again, resumed = resume(run.folder, [])
-    again.train(resumed.learner, lambda record: None)
+    again.train(resumed, lambda record: None)
     assert rows(run.folder) == whole
     assert resumed.net.vector.all_tensors.tobytes() == experiment.net.vector.all_tensors.tobytes()
 
@@ -431,7 +430,7 @@ def test_a_kill_loses_at_most_what_came_after_the_last_save(make, tmp_path):
             raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError, match="killed"):
-        run.train(experiment.learner, fail)
+        run.train(experiment, fail)
     saved = restore(read(run.last_path), "last.npz")
     assert saved.learner.progress.epoch == 3
 
@@ -440,7 +439,7 @@ def test_more_epochs_for_a_finished_run(make, train_run):
     run, _ = train_run({"SGD: {lr: 0.1}": "SGD: {lr: 0.1, momentum: 0.9}"})
     longer, _ = train_run({"SGD: {lr: 0.1}": "SGD: {lr: 0.1, momentum: 0.9}"}, "training.epochs=5")
     again, resumed = resume(run.folder, ["training.epochs=5"])
-    assert again.train(resumed.learner, lambda record: None) == "finished"
+    assert again.train(resumed, lambda record: None) == "finished"
     assert rows(run.folder) == rows(longer.folder)
     assert parameter_bytes(run.last_path) == parameter_bytes(longer.last_path)
     # What trains the same run again has the new end.
@@ -479,7 +478,7 @@ def test_a_run_whose_learning_rate_has_come_to_0_gets_no_more_epochs(train_run):
 def test_a_run_whose_learning_rate_comes_to_0_goes_on_to_its_own_end(make, tmp_path):
     experiment = make({"training:": "schedule: {CosineLR: 2}\ntraining:"}, "training.epochs=4")
     run = Run.create(experiment, tmp_path / "runs", [])
-    run.train(experiment.learner, lambda record: setattr(run, "stop", record is not None and record.epoch == 1))
+    run.train(experiment, lambda record: setattr(run, "stop", record is not None and record.epoch == 1))
     for overrides in ([], ["training.checkpoint_seconds=1"], ["training.epochs=4"]):
         assert not resume(run.folder, overrides)[1].learner.finished
 
@@ -488,7 +487,7 @@ def test_a_run_whose_learning_rate_is_still_above_0_gets_more_epochs(train_run):
     parts = {"training:": "schedule: {StepLR: 1}\ntraining:"}
     run, _ = train_run(parts)
     again, resumed = resume(run.folder, ["training.epochs=4"])
-    assert again.train(resumed.learner, lambda record: None) == "finished"
+    assert again.train(resumed, lambda record: None) == "finished"
     assert rows(run.folder) == rows(train_run(parts, "training.epochs=4")[0].folder)
 
 
@@ -556,9 +555,9 @@ def test_metrics_are_the_same_bytes_after_resuming_but_for_the_seconds(make, tra
     whole, _ = train_run(parts, "training.epochs=4")
     experiment = make(parts, "training.epochs=4")
     run = Run.create(experiment, tmp_path / "runs", [])
-    run.train(experiment.learner, lambda record: setattr(run, "stop", record is not None and record.epoch == 2))
+    run.train(experiment, lambda record: setattr(run, "stop", record is not None and record.epoch == 2))
     again, resumed = resume(run.folder, [])
-    again.train(resumed.learner, lambda record: None)
+    again.train(resumed, lambda record: None)
     found = [(folder / "metrics.csv").read_bytes() for folder in (whole.folder, run.folder)]
     one, other = (re.sub(rb",[^,]*\n", b",\n", text) for text in found)
     assert one == other
@@ -577,10 +576,10 @@ def test_a_run_without_a_checkpoint_cannot_go_on(make, tmp_path):
 def test_a_run_goes_on_after_its_folder_was_moved(make, tmp_path):
     experiment = make({}, "training.epochs=4")
     run = Run.create(experiment, tmp_path / "runs", [])
-    run.train(experiment.learner, lambda record: setattr(run, "stop", record is not None and record.epoch == 1))
+    run.train(experiment, lambda record: setattr(run, "stop", record is not None and record.epoch == 1))
     run.folder.rename(tmp_path / "moved")
     again, resumed = resume(tmp_path / "moved", [])
-    assert again.train(resumed.learner, lambda record: None) == "finished"
+    assert again.train(resumed, lambda record: None) == "finished"
 
 
 # Divergence
@@ -597,7 +596,7 @@ def test_a_diverged_run_keeps_its_last_finite_epoch(make, tmp_path):
             experiment.net.parameters[0].tensor[:] = np.nan
 
     with pytest.raises(DivergedError, match="epoch 3"):
-        run.train(experiment.learner, break_it)
+        run.train(experiment, break_it)
     assert json.loads((run.folder / "meta.json").read_text())["status"] == "diverged"
     saved = read(run.last_path)
     assert saved.epoch == 2
@@ -617,8 +616,8 @@ def test_a_run_that_diverges_in_its_measurement_says_the_same_epoch_everywhere(m
             experiment.net.parameters[0].tensor[:] = np.nan
 
     with pytest.raises(DivergedError, match="diverged in epoch 3: a parameter became NaN or infinite"):
-        run.train(experiment.learner, break_it)
-    summary = run.summarise(experiment, experiment.learner, "diverged")
+        run.train(experiment, break_it)
+    summary = run.summarise(experiment, "diverged")
     assert (progress.epoch, summary["epochs"], summary["last"]["epoch"], read(run.last_path).epoch) == (2, 2, 2, 2)
     assert [row[1] for row in rows(run.folder)[1:]] == ["0", "1", "2"]
     assert len(progress.records) == 3
@@ -634,8 +633,8 @@ def test_a_diverged_regression_has_all_figures_of_its_last_good_epoch(make, tmp_
             experiment.net.parameters[0].tensor[:] = np.nan
 
     with pytest.raises(DivergedError, match="epoch 3"):
-        run.train(experiment.learner, break_it)
-    last = run.summarise(experiment, experiment.learner, "diverged")["last"]
+        run.train(experiment, break_it)
+    last = run.summarise(experiment, "diverged")["last"]
     assert (last["epoch"], last["test_r2"], last["test_loss"]) == (2, figures[0].r2, figures[0].loss)
 
 
@@ -680,6 +679,6 @@ def test_a_run_is_saved_before_its_status_is_told(make, tmp_path, monkeypatch):
     assert json.loads((run.folder / "meta.json").read_text())["status"] == "running"
     saved = []
     monkeypatch.setattr(run, "write_meta", lambda **changes: saved.append(run.last_path.exists()))
-    run.train(Learner(experiment), lambda record: None)
+    run.train(experiment, lambda record: None)
     assert saved
     assert all(saved)

@@ -46,6 +46,8 @@ class Parts:
         The splits, with targets as the loss takes them; None until they are needed.
     data_sha256
         The digest that the splits must have, from a checkpoint.
+    first
+        The round whose data these are, where they come from a file and there are several rounds.
     """
 
     config: Config
@@ -58,6 +60,7 @@ class Parts:
     coding: Coding | None
     data: Data | None = None
     data_sha256: str | None = None
+    first: Parts | None = None
 
     @property
     def dataset(self) -> Data:
@@ -68,6 +71,8 @@ class Parts:
         DataError
             If a file is missing or broken, or has changed since the training.
         """
+        if self.data is None and self.first is not None:
+            self.data = self.first.dataset
         if self.data is None:
             data = self.config.dataset.make().load(self.config.seed, self.description)
             data = _prepared(data, self.config, self.coding, self.net)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import tinynet
+from tinynet.config import Config
 from tinynet.core import Array, Parameter
 from tinynet.errors import CheckpointError, TinynetError
 from tinynet.files import replacing
@@ -19,6 +21,8 @@ from tinynet.npz import read_npz
 
 FORMAT = 1
 PARAMETERS, BEST, OPTIMIZER = "parameters/", "best/", "optimizer/"
+# What each of several rounds has for itself.
+PER_ROUND = ("epoch", "description", "data_sha256", "progress", "optimizer_steps", "step")
 
 
 @dataclass
@@ -29,7 +33,8 @@ class Checkpoint:
     `optimizer/<name>`, vectors over the trainable parameters in the net's order; and the JSON text `metadata` with
     format, tinynet (its version), config (resolved), epoch, rounds, description (classes, columns, standardisation),
     data_sha256, progress (the position, partial sums, best so far, all records; None in best.npz), optimizer_steps and
-    step (updates of the net).
+    step (updates of the net). With several rounds each array has an axis of them in front, and the list per_round holds
+    each round's own epoch, description, data_sha256, progress, optimizer_steps and step.
     """
 
     arrays: dict[str, Array]
@@ -39,6 +44,11 @@ class Checkpoint:
     def epoch(self) -> int:
         found: int = self.metadata["epoch"]
         return found
+
+    @property
+    def epochs(self) -> list[int]:
+        """The epoch of each round."""
+        return [int(own["epoch"]) for own in self.metadata.get("per_round", [self.metadata])]
 
     def only_best(self) -> Checkpoint:
         """The parameters at the best epoch as a checkpoint of their own, to evaluate but not to train on."""
@@ -50,6 +60,34 @@ class Checkpoint:
         text = json.dumps(self.metadata, default=lambda value: value.to_json())
         with replacing(path, sync=True) as file:
             np.savez(file, allow_pickle=False, metadata=np.array(text), **dict[str, Any](self.arrays))
+
+
+def joined(checkpoints: Sequence[Checkpoint], config: Config) -> Checkpoint:
+    """The checkpoints of several rounds as one: each array with an axis of rounds in front.
+
+    An array that a round has not got yet, such as what an optimizer remembers, is zero there. The metadata keeps what
+    belongs to each round under `per_round`. A single round is left as it is.
+    """
+    if len(checkpoints) == 1:
+        return checkpoints[0]
+    arrays: dict[str, Array] = {}
+    for key, like in {key: values for found in checkpoints for key, values in found.arrays.items()}.items():
+        arrays[key] = np.stack([found.arrays.get(key, np.zeros_like(like)) for found in checkpoints])
+    first = checkpoints[0].metadata
+    metadata = {name: value for name, value in first.items() if name not in PER_ROUND}
+    metadata |= {"config": config, "rounds": len(checkpoints), "epoch": max(found.epoch for found in checkpoints)}
+    metadata["per_round"] = [{name: found.metadata[name] for name in PER_ROUND} for found in checkpoints]
+    return Checkpoint(arrays, metadata)
+
+
+def of_round(checkpoint: Checkpoint, number: int) -> Checkpoint:
+    """One round of a checkpoint of several."""
+    own = checkpoint.metadata["per_round"][number]
+    metadata = {name: value for name, value in checkpoint.metadata.items() if name != "per_round"}
+    metadata |= {name: own[name] for name in PER_ROUND} | {"rounds": 1}
+    best = own["progress"] is not None and own["progress"]["best_epoch"] is not None
+    arrays = {key: values[number] for key, values in checkpoint.arrays.items() if best or not key.startswith(BEST)}
+    return Checkpoint(arrays, metadata)
 
 
 def capture(learner: Learner) -> Checkpoint:

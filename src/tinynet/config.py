@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,10 @@ class Config:
             **({"schedule": [spec.to_json() for spec in self.schedule]} if self.schedule else {}),
             "training": self.training.model_dump(exclude_none=True),
         }
+
+    def of_round(self, number: int) -> Config:
+        """The config of one round by itself, with its own seed."""
+        return replace(self, seed=self.seed + number, training=self.training.model_copy(update={"rounds": 1}))
 
     def layer_keys(self, place: Keys) -> Keys:
         """The path of a layer by its place among the layers: ("layers", 2, "Block", "layers", 0, "Linear")."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -85,27 +86,33 @@ class FlatVector:
         In the order of the layers.
     dtype
         Of both vectors.
+    rounds
+        Where several nets are trained at once, how many: the vectors then have a row for each.
     """
 
-    def __init__(self, parameters: Iterable[Parameter], dtype: npt.DTypeLike) -> None:
+    def __init__(self, parameters: Iterable[Parameter], dtype: npt.DTypeLike, rounds: int | None = None) -> None:
         self._ordered = sorted(parameters, key=lambda parameter: not parameter.trainable)
-        self.all_tensors = np.zeros(sum(p.tensor.size for p in self._ordered), dtype)
-        self.all_gradients = np.zeros_like(self.all_tensors)
-        for (parameter, tensor), (_, gradient) in zip(
-            self.views(self.all_tensors), self.views(self.all_gradients), strict=True
-        ):
+        self._shapes = [p.tensor.shape for p in self._ordered]
+        self._trainable = sum(p.tensor.size for p in self._ordered if p.trainable)
+        size = sum(p.tensor.size for p in self._ordered)
+        tensors = np.zeros(size if rounds is None else (rounds, size), dtype)
+        self.live_in(tensors, np.zeros_like(tensors))
+
+    def live_in(self, tensors: Array, gradients: Array) -> None:
+        """Keep the values, but use these arrays from now on, such as rows of the vectors of several rounds."""
+        for (parameter, tensor), (_, gradient) in zip(self.views(tensors), self.views(gradients), strict=True):
             parameter.move(tensor, gradient)
-        trainable = sum(p.tensor.size for p in self._ordered if p.trainable)
-        self.tensor = self.all_tensors[:trainable]
-        self.gradient = self.all_gradients[:trainable]
+        self.all_tensors, self.all_gradients = tensors, gradients
+        self.tensor, self.gradient = tensors[..., : self._trainable], gradients[..., : self._trainable]
 
     def views(self, vector: Array) -> list[tuple[Parameter, Array]]:
-        """Each parameter with its part, in its shape, of a vector laid out as this one."""
-        found, start = [], 0
-        for parameter in self._ordered:
-            stop, order = start + parameter.tensor.size, parameter.order
-            lying = vector[start:stop].reshape([parameter.tensor.shape[axis] for axis in order])
-            found.append((parameter, lying.transpose(np.argsort(order))))
+        """Each parameter with its part, in its shape, of a vector (…, n) laid out as this one."""
+        found, start, before = [], 0, vector.ndim - 1
+        for parameter, shape in zip(self._ordered, self._shapes, strict=True):
+            stop, order = start + prod(shape), parameter.order
+            lying = vector[..., start:stop].reshape(*vector.shape[:-1], *(shape[axis] for axis in order))
+            axes = [*range(before), *(before + axis for axis in np.argsort(order))]
+            found.append((parameter, lying.transpose(axes)))
             start = stop
         return found
 
@@ -115,12 +122,17 @@ class FlatVector:
     def clip_norm(self, limit: float) -> float:
         """g ← g · min(1, limit / (‖g‖ + 1e-6)), over all gradients as one vector; returns ‖g‖ before.
 
+        With several rounds, each has its own norm; the largest is returned.
+
         Source: torch.nn.utils.clip_grad_norm_.
         """
-        norm = float(np.sqrt(np.vdot(self.gradient, self.gradient)))
-        if norm + 1e-6 > limit:
-            self.gradient *= limit / (norm + 1e-6)
-        return norm
+        largest = 0.0
+        for row in self.gradient if self.gradient.ndim > 1 else (self.gradient,):
+            norm = float(np.sqrt(np.vdot(row, row)))
+            if norm + 1e-6 > limit:
+                row *= limit / (norm + 1e-6)
+            largest = max(largest, norm)
+        return largest
 
 
 class Clock:

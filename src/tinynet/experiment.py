@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ from tinynet.datasets.base import SPLITS, Description
 from tinynet.errors import CheckpointError, ConfigError, ShapeError, UsageError
 from tinynet.evaluation import Figures, classify, evaluate, outputs
 from tinynet.learner import Learner, Progress, Record
+from tinynet.rounds import Rounds
 from tinynet.start import Start, find_start, start
 
 
@@ -25,7 +28,8 @@ from tinynet.start import Start, find_start, start
 class Experiment(Parts):
     """What a config describes, built: `net`, `loss`, `optimizer`, `dataset` with its splits, and the training.
 
-    Made by `tinynet.build(config)` or `tinynet.load_checkpoint(path)`.
+    Made by `tinynet.build(config)` or `tinynet.load_checkpoint(path)`. With several rounds (`training.rounds`) `rounds`
+    holds an experiment for each, and the net and all else here are those of the first.
 
     Parameters
     ----------
@@ -37,9 +41,25 @@ class Experiment(Parts):
 
     def __post_init__(self) -> None:
         self.learner: Learner | None = Learner(self)
+        self.rounds: list[Experiment] = [self]
+
+    @cached_property
+    def training(self) -> Rounds:
+        """The training of all rounds.
+
+        Raises
+        ------
+        UsageError
+            If the experiment comes from best.npz, which holds parameters only.
+        """
+        learners = [one.learner for one in self.rounds if one.learner is not None]
+        if len(learners) < len(self.rounds):
+            raise UsageError("this checkpoint holds the best parameters only. To train on, load last.npz.")
+        return Rounds(learners)
 
     def train(self) -> Iterator[Record]:
-        """Train to the last epoch; yields a record per epoch, the first (epoch 0) for the parameters it starts from.
+        """Train to the last epoch; yields a record per epoch and round, the first (epoch 0) for the parameters it starts
+        from.
 
         What is left undone goes on at the next call; a finished training yields nothing.
 
@@ -50,9 +70,21 @@ class Experiment(Parts):
         UsageError
             If the experiment comes from best.npz, which holds parameters only.
         """
-        if self.learner is None:
-            raise UsageError("this checkpoint holds the best parameters only. To train on, load last.npz.")
-        return self.learner.train()
+        return (record for record in self.training.steps() if record is not None)
+
+    def of_round(self, number: int) -> Experiment:
+        """One of the rounds by itself.
+
+        Raises
+        ------
+        UsageError
+            If there is no such round.
+        """
+        if not 0 <= number < len(self.rounds):
+            last = len(self.rounds) - 1
+            there = f"The rounds are 0 to {last}." if last else "There is one round only, 0."
+            raise UsageError(f"there is no round {number}. {there}")
+        return self.rounds[number]
 
     def predict(self, x: npt.ArrayLike) -> Array:
         """What the net says of inputs in their original units.
@@ -126,12 +158,43 @@ def build(config: Config) -> Experiment:
     CheckpointError
         If the checkpoint to start from is broken.
     """
-    experiment = Experiment.of(config)
+    old, file, epochs = None, "", list[int]()
     if config.training.start_from is not None:
         file = find_start(config)
         checkpoint = checkpoints.read(file)
-        experiment.started = start(experiment, restore(checkpoint, file), file, checkpoint.epoch)
-    return experiment
+        old, epochs = restore(checkpoint, file), checkpoint.epochs
+        if len(old.rounds) not in (1, config.training.rounds):
+            message = f"{file} has {len(old.rounds)} rounds, but this training {config.training.rounds}."
+            raise config.error(("training", "start_from"), message)
+    rounds: list[Experiment] = []
+    for number in range(config.training.rounds):
+        # Data from a file are the same in all rounds.
+        first = rounds[0] if rounds and not _generated(config) else None
+        one = Experiment.of(config.of_round(number), first and first.description)
+        one.first = first
+        if old is not None:
+            which = number if len(old.rounds) > 1 else 0
+            one.started = start(one, old.of_round(which), file, epochs[which])
+        rounds.append(one)
+    return _together(config, rounds)
+
+
+def _generated(config: Config) -> bool:
+    """Whether the samples are drawn by the seed, anew for each round."""
+    return bool(getattr(config.dataset.cls, "generated", False))
+
+
+def _together(config: Config, rounds: list[Experiment]) -> Experiment:
+    """The experiment of all rounds."""
+    if len(rounds) == 1:
+        return rounds[0]
+    for number, one in enumerate(rounds):
+        if one.learner is not None:
+            one.learner.round = number
+    found = copy.copy(rounds[0])
+    # Starting from another run may have changed how the data are scaled.
+    found.config, found.rounds = replace(config, dataset=rounds[0].config.dataset), rounds
+    return found
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Experiment:
@@ -160,8 +223,15 @@ def restore(checkpoint: Checkpoint, file: str, config: Config | None = None) -> 
         To go on with, instead of the one in the checkpoint (a resumed training with more epochs).
     """
     try:
+        config = config or from_json(checkpoint.metadata["config"], file)
+        rounds = config.training.rounds
+        if rounds > 1:
+            parts = [checkpoints.of_round(checkpoint, number) for number in range(rounds)]
+            found = [restore(one, file, config.of_round(number)) for number, one in enumerate(parts)]
+            for one in found[1:] if not _generated(config) else ():
+                one.first = found[0]
+            return _together(config, found)
         metadata = checkpoint.metadata
-        config = config or from_json(metadata["config"], file)
         experiment = Experiment.of(config, Description.from_json(metadata["description"]), restored=True)
         experiment.data_sha256 = str(metadata["data_sha256"])
         checkpoints.restore_parameters(checkpoint, [*experiment.net.parameters, *experiment.net.buffers], file)
@@ -170,7 +240,7 @@ def restore(checkpoint: Checkpoint, file: str, config: Config | None = None) -> 
         else:
             experiment.learner = Learner(experiment, Progress.from_json(metadata["progress"]))
             checkpoints.restore_learner(checkpoint, experiment.learner, file)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{file}: the checkpoint's metadata is broken ({error})") from None

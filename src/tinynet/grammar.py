@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
+import annotated_types as limits
 from pydantic import BaseModel, ConfigDict, Field, Strict, create_model
 
 from tinynet import registry
@@ -50,6 +51,9 @@ class Training(BaseModel):
     model_config = _STRICT
     epochs: PositiveInt = Field(10, description="Passes through the training split.")
     batch_size: PositiveInt = Field(32, description="Samples in a batch; the last of an epoch may be short.")
+    rounds: Annotated[PositiveInt, limits.Le(1000)] = Field(
+        1, description="Independent trainings with the seeds seed, seed + 1, …; their figures are means over them."
+    )
     shuffle: bool = Field(True, description="Whether each epoch takes the samples in a new random order.")
     evaluate_train: bool = Field(
         False, description="Whether train_loss and train_error are measured after each epoch, not during it."

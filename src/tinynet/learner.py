@@ -113,10 +113,18 @@ class Learner:
         Where to go on; by default at the beginning.
     best_parameters
         The vector of all parameters at `progress.best_epoch`.
+    round
+        Which of several rounds this is, from 0.
     """
 
-    def __init__(self, parts: Parts, progress: Progress | None = None, best_parameters: Array | None = None) -> None:
-        self.parts = parts
+    def __init__(
+        self,
+        parts: Parts,
+        progress: Progress | None = None,
+        best_parameters: Array | None = None,
+        round: int | None = None,
+    ) -> None:
+        self.parts, self.round = parts, round
         self.options = parts.config.training
         self.progress = progress or Progress()
         self.best_parameters = best_parameters
@@ -146,15 +154,22 @@ class Learner:
     def steps(self) -> Iterator[Record | None]:
         """As `train`, but yields None after each batch as well: there the caller may save, stop or draw."""
         if not self.progress.records:
-            yield self._measure(0)
+            yield self.measure(0)
         while not self.finished:
             yield from self._epoch()
-            yield self._measure(self.progress.epoch + 1)
+            yield self.measure(self.progress.epoch + 1)
+
+    def order(self) -> Array:
+        """The rows of the training split in the order of the epoch that is under way."""
+        count = len(self.parts.dataset.train)
+        if not self.options.shuffle:
+            return np.arange(count)
+        return self.shuffle.at(self.progress.epoch).permutation(count)
 
     def _epoch(self) -> Iterator[None]:
         parts, progress, data = self.parts, self.progress, self.parts.dataset.train
         parts.optimizer.factor = learning_rate_factor(parts.schedules, progress.epoch, self.options.epochs)
-        order = self.shuffle.at(progress.epoch).permutation(len(data)) if self.options.shuffle else None
+        order = self.order() if self.options.shuffle else None
         # In a context of its own NumPy warns of no overflow, which shows in the loss; the caller's stays as it is.
         quiet = copy_context()
         quiet.run(np.seterr, all="ignore")
@@ -162,10 +177,7 @@ class Learner:
         for x, labels, targets in Loader(data, self.options.batch_size, order, first=progress.batch):
             if parts.augmentations:
                 x, targets = quiet.run(self._augmented, x, targets)
-            value = quiet.run(self._step, x, labels, targets)
-            progress.loss_sum += value * len(x)
-            progress.samples += len(x)
-            progress.batch += 1
+            self.count(*quiet.run(self._step, x, labels, targets), len(x))
             progress.seconds += perf_counter() - start
             yield None
             start = perf_counter()
@@ -183,29 +195,40 @@ class Learner:
             images = scaling.apply(images).astype(x.dtype)
         return images, images if parts.config.dataset.options["targets"] == "inputs" else targets
 
-    def _step(self, x: Array, labels: Array | None, targets: Array | None) -> float:
-        """One update; the value of the batch's loss before it."""
+    def count(self, value: float, errors: int, samples: int) -> None:
+        """Take note of a batch: its loss, its wrong classifications, and its size."""
+        progress = self.progress
+        progress.loss_sum += value * samples
+        progress.errors += errors
+        progress.samples += samples
+        progress.batch += 1
+
+    def check_loss(self, value: float) -> None:
+        """Raise DivergedError if the loss of the batch under way is NaN or infinite."""
+        if not isfinite(value):
+            raise self._diverged(self.progress.epoch + 1, f"the loss became {value} in batch {self.progress.batch + 1}")
+
+    def _step(self, x: Array, labels: Array | None, targets: Array | None) -> tuple[float, int]:
+        """One update; the value of the batch's loss before it, and the wrong classifications."""
         net = self.parts.net
         target = compare_with(self.parts, labels, targets)
         value, predicted = self.pieces.run(x, target)
-        if not isfinite(value):
-            raise self._diverged(self.progress.epoch + 1, f"the loss became {value} in batch {self.progress.batch + 1}")
+        self.check_loss(value)
         if self.options.clip_norm is not None:
             net.vector.clip_norm(self.options.clip_norm)
         net.update(self.parts.optimizer)
-        if self.count_errors:
-            self.progress.errors += int(np.count_nonzero(classify(self.parts, predicted) != labels))
+        errors = int(np.count_nonzero(classify(self.parts, predicted) != labels)) if self.count_errors else 0
         if self.parts.description.target_scaling is not None:
             value = self.parts.loss(*in_units(self.parts, predicted, target))[0]
-        return float(value)
+        return float(value), errors
 
-    def _measure(self, epoch: int) -> Record:
+    def measure(self, epoch: int) -> Record:
         """The record of the epoch just done, and what follows from it: the best so far, early stopping."""
         progress, data = self.progress, self.parts.dataset
         with np.errstate(all="ignore"):
             if not np.isfinite(self.parts.net.vector.all_tensors).all():
                 raise self._diverged(epoch, "a parameter became NaN or infinite")
-            record = Record(round=0, epoch=epoch, seconds=progress.seconds)
+            record = Record(round=self.round or 0, epoch=epoch, seconds=progress.seconds)
             record.test_loss, record.test_error = quick_figures(self.parts, data.test)
             if data.validation is not None:
                 record.validation_loss, record.validation_error = quick_figures(self.parts, data.validation)
@@ -255,4 +278,5 @@ class Learner:
             advice = (
                 "Nothing was trained yet: the data's numbers are too large. Try standardize: true, or dtype: float64."
             )
-        return DivergedError(f"the training diverged in epoch {epoch}: {what}. {self.pieces.blame()} {advice}")
+        which = "" if self.round is None else f" of round {self.round}"
+        return DivergedError(f"the training{which} diverged in epoch {epoch}: {what}. {self.pieces.blame()} {advice}")

@@ -80,6 +80,8 @@ class MSE(Loss):
     Example: MSE
     """
 
+    stacks = True
+
     def __call__(self, predicted: Array, target: Array) -> tuple[Any, Array]:
         n = self.count(predicted, target)
         difference = predicted - target
@@ -94,6 +96,8 @@ class L1(Loss):
 
     Example: L1
     """
+
+    stacks = True
 
     def __call__(self, predicted: Array, target: Array) -> tuple[Any, Array]:
         n = self.count(predicted, target)
@@ -117,6 +121,8 @@ class Huber(Loss):
     Example: {Huber: 1.0}
     """
 
+    stacks = True
+
     delta: PositiveFloat = 1.0
 
     def __call__(self, predicted: Array, target: Array) -> tuple[Any, Array]:
@@ -136,6 +142,8 @@ class CrossEntropy(Loss):
 
     Example: CrossEntropy
     """
+
+    stacks = True
 
     takes_labels: ClassVar[bool] = True
 
@@ -174,6 +182,8 @@ class BinaryCrossEntropy(Loss):
 
     Example: BinaryCrossEntropy
     """
+
+    stacks = True
 
     threshold: ClassVar[float] = 0.0
 

@@ -69,11 +69,13 @@ class Net:
         self.buffers = _unique(b for layer in self.layers for b in layer.buffers)
         self.vector = FlatVector(self._all(), self.dtype)
         self._plan()
+        # How many nets this one computes at once, if it is a stack of them.
+        self.rounds: int | None = None
 
     def _set_up(self, node: Node, seed: int) -> Shape:
         layer, name = node.layer, str(node.layer.name)
         layer.clock = self.clock
-        layer.stream = Stream(seed, "layer", name)
+        layer.streams = [Stream(seed, "layer", name)]
         partners = [self.layers[index] for index in node.partners]
         try:
             if len(partners) > len(layer.refers()):
@@ -143,7 +145,7 @@ class Net:
         Parameters
         ----------
         x
-            (batch, *input_shape).
+            (batch, *input_shape), or (rounds, batch, *input_shape) if the net is stacked.
         training
             Whether layers such as Dropout act as they do in training.
 
@@ -153,7 +155,7 @@ class Net:
             If x has another shape.
         """
         y = np.asarray(x, self.dtype)
-        check_samples(y, self.input_shape)
+        check_samples(y if self.rounds is None else y[0], self.input_shape)
         if self.graph.is_chain:  # which needs no account of who reads whom
             for layer in self.layers:
                 y = layer.forward(y, training)
@@ -230,6 +232,21 @@ class Net:
         """Set all gradients to zero."""
         self.vector.zero_grad()
 
+    @staticmethod
+    def stack(nets: Sequence[Net]) -> Net:
+        """One net that computes several at once, alike but for their parameters and their random numbers.
+
+        Its tensors have an axis of rounds in front, and the parameters of each net are a row of them from now on.
+        """
+        found = copy.deepcopy(nets[0])
+        found.rounds = len(nets)
+        found.vector = FlatVector(found._all(), found.dtype, len(nets))
+        for tensors, gradients, net in zip(found.vector.all_tensors, found.vector.all_gradients, nets, strict=True):
+            net.vector.live_in(tensors, gradients)
+        for index, layer in enumerate(found.layers):
+            layer.streams = [stream for net in nets for stream in net.layers[index].streams]
+        return found
+
     def replica(self) -> Net:
         """A copy of this net that shares its parameters, but has gradients and memories of its own."""
         found = copy.deepcopy(self)
@@ -246,7 +263,7 @@ class Net:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self.vector = FlatVector(self._all(), self.dtype)
+        self.vector = FlatVector(self._all(), self.dtype, self.rounds)
 
     def blame(self) -> str:
         """The first layer whose parameters, or else whose last output, hold NaN or infinity, as a sentence.

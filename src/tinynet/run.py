@@ -13,12 +13,12 @@ from typing import Any
 
 from tinynet import checkpoint as checkpoints
 from tinynet import yaml_reader
-from tinynet.checkpoint import Checkpoint, capture, restore_parameters
+from tinynet.checkpoint import Checkpoint, capture, joined, restore_parameters
 from tinynet.config import Config, from_json
 from tinynet.errors import CheckpointError, DivergedError, UsageError
 from tinynet.experiment import Experiment, restore
 from tinynet.files import write_text
-from tinynet.learner import COLUMNS, Learner, Record
+from tinynet.learner import COLUMNS, Record
 from tinynet.provenance import blas, git_commit, now, versions
 from tinynet.schedules import learning_rate_factor
 from tinynet.summary import figures_of
@@ -63,7 +63,7 @@ class Run:
             "started": now(),
             "finished": None,
             "command": command,
-            "seeds": [config.seed],
+            "seeds": [one.config.seed for one in experiment.rounds],
             "data_sha256": experiment.digest(),
             "start_from": experiment.started and asdict(experiment.started),
             "git_commit": git_commit(),
@@ -102,12 +102,12 @@ class Run:
         self.meta |= changes
         write_text(self.folder / "meta.json", json.dumps(self.meta, indent=2) + "\n")
 
-    def train(self, learner: Learner, watch: Callable[[Record | None], None]) -> str:
+    def train(self, experiment: Experiment, watch: Callable[[Record | None], None]) -> str:
         """Train to the end, or until `stop` is set, keeping the folder up to date.
 
         Parameters
         ----------
-        learner
+        experiment
             At its beginning, or where it was left.
         watch
             Called with each record, and now and then in an epoch with None.
@@ -121,42 +121,51 @@ class Run:
         DivergedError
             If the numbers become NaN or infinite; net and last.npz then hold the last epoch before.
         """
-        self.write_metrics(learner.progress.records)
-        good = capture(learner)
+        training = experiment.training
+        self.write_metrics(training.records)
+        good = self.capture(experiment)
         saved = watched = monotonic()
         status = "interrupted"
         try:
             with (self.folder / "metrics.csv").open("a", newline="", encoding="utf-8") as file:
-                for record in learner.steps():
+                for record in training.steps():
                     moment = monotonic()
                     if record is not None:
                         csv.writer(file, lineterminator="\n").writerow(_row(record))
                         file.flush()
-                        good = capture(learner)
+                        good = self.capture(experiment)
                     if record is not None or moment - watched >= WATCH_SECONDS:
                         watch(record)
                         watched = moment
                     if self.stop:
                         break
-                    if moment - saved >= learner.options.checkpoint_seconds:
-                        self.save(capture(learner))
+                    if moment - saved >= experiment.config.training.checkpoint_seconds:
+                        self.save(self.capture(experiment), experiment.config)
                         saved = monotonic()
-            good = capture(learner)
-            status = "finished" if learner.finished else "interrupted"
+            good = self.capture(experiment)
+            status = "finished" if training.finished else "interrupted"
         except DivergedError:
             status = "diverged"
-            restore_parameters(good, [*learner.parts.net.parameters, *learner.parts.net.buffers], str(self.last_path))
+            for one, kept in zip(experiment.rounds, good, strict=True):
+                restore_parameters(kept, [*one.net.parameters, *one.net.buffers], str(self.last_path))
             raise
         finally:
-            self.save(good)
+            self.save(good, experiment.config)
+            self.write_metrics(training.records)
             self.write_meta(status=status, finished=now())
         return status
 
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Write last.npz, and best.npz where there is a best epoch."""
-        checkpoint.save(self.last_path)
-        if checkpoint.metadata["progress"].best_epoch is not None:
-            checkpoint.only_best().save(self.best_path)
+    @staticmethod
+    def capture(experiment: Experiment) -> list[Checkpoint]:
+        """A copy of all that the training is at this moment, round by round."""
+        experiment.training.settle()
+        return [capture(learner) for learner in experiment.training.learners]
+
+    def save(self, rounds: list[Checkpoint], config: Config) -> None:
+        """Write last.npz, and best.npz where each round has a best epoch."""
+        joined(rounds, config).save(self.last_path)
+        if all(one.metadata["progress"].best_epoch is not None for one in rounds):
+            joined([one.only_best() for one in rounds], config).save(self.best_path)
 
     def write_metrics(self, records: list[Record]) -> None:
         """Write metrics.csv anew: its heading, and a row for each record."""
@@ -177,9 +186,9 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{self.folder / 'metrics.csv'}: cannot be read ({error})") from None
 
-    def summarise(self, experiment: Experiment, learner: Learner, status: str) -> dict[str, Any]:
+    def summarise(self, experiment: Experiment, status: str) -> dict[str, Any]:
         """Write summary.json: the figures of the last and of the best epoch; returns it."""
-        summary = figures_of(experiment, learner, status)
+        summary = figures_of(experiment, status)
         write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
         return summary
 
@@ -235,8 +244,9 @@ def resume(path: str | os.PathLike[str], overrides: list[str]) -> tuple[Run, Exp
         config = from_json(found.metadata["config"], file, overrides)
         _check_epochs(config, experiment.config, found.epoch)
         experiment = restore(found, file, config)
-    experiment.dataset  # noqa: B018 (it is loaded, and known to be the same, before anything is written)
-    if experiment.learner is not None and not experiment.learner.finished:
+    for one in experiment.rounds:
+        one.dataset  # noqa: B018 (it is loaded, and known to be the same, before anything is written)
+    if not experiment.training.finished:
         write_text(run.folder / "resolved.yaml", yaml_reader.dump(experiment.config.to_json()))
     return run, experiment
 

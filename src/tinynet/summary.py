@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from tinynet.core import Array
 from tinynet.evaluation import evaluate
@@ -10,8 +13,62 @@ from tinynet.experiment import Experiment
 from tinynet.learner import COLUMNS, Learner, Record
 
 
-def figures_of(experiment: Experiment, learner: Learner, status: str) -> dict[str, Any]:
-    """What summary.json holds: the last epoch's figures, `last` and `best` with their epochs, and over the rounds."""
+def figures_of(experiment: Experiment, status: str) -> dict[str, Any]:
+    """What summary.json holds: the last epoch's figures, `last` and `best` with their epochs, and over the rounds.
+
+    With several rounds each figure is the mean over them; `standard_deviation` (of a sample, n - 1), `minimum` and
+    `maximum` hold their spread, and `per_round` those of each with its seed. `seconds` is the time of all.
+    """
+    found = [_of_round(one, learner, status) for one, learner in _learners(experiment)]
+    if len(found) == 1:
+        return {"status": status, "epochs": found[0].pop("epochs"), "rounds": 1, **found[0]}
+    last = over_rounds([one["last"] for one in found])
+    best = [one["best"] for one in found]
+    spread = {name: [one[name] for one in found] for name in last["mean"] if name not in ("epoch", "seconds")}
+    return {
+        "status": status,
+        "epochs": max(one["epochs"] for one in found),
+        "rounds": len(found),
+        "seconds": sum(one["seconds"] for one in found),
+        **{name: last["mean"][name] for name in spread},
+        "best": None if None in best else over_rounds(best)["mean"],
+        "last": last["mean"],
+        **{which: {name: last[which][name] for name in spread} for which in SPREAD},
+        "per_round": [
+            {"round": number, "seed": one.config.seed}
+            | {name: values for name, values in row.items() if name != "mean"}
+            for number, (one, row) in enumerate(zip(experiment.rounds, found, strict=True))
+        ],
+    }
+
+
+SPREAD = ("mean", "standard_deviation", "minimum", "maximum")
+
+
+def over_rounds(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Mean, sample standard deviation, minimum and maximum of each figure; None where a round has it not."""
+    found: dict[str, dict[str, Any]] = {which: {} for which in SPREAD}
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        numbers = np.array(values, float) if None not in values else None
+        known = (None,) * 4 if numbers is None else _spread(numbers)
+        for which, value in zip(SPREAD, known, strict=True):
+            found[which][name] = value
+    return found
+
+
+def _spread(numbers: Array) -> tuple[float, float, float, float]:
+    deviation = float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
+    return float(numbers.mean()), deviation, float(numbers.min()), float(numbers.max())
+
+
+def _learners(experiment: Experiment) -> Iterator[tuple[Experiment, Learner]]:
+    for one in experiment.rounds:
+        assert one.learner is not None
+        yield one, one.learner
+
+
+def _of_round(experiment: Experiment, learner: Learner, status: str) -> dict[str, Any]:
     progress = learner.progress
     records, best_epoch = progress.records or [Record(0, 0)], progress.best_epoch
     # In the middle of an epoch the parameters are no longer those of the last record; a divergence puts those back.
@@ -22,9 +79,7 @@ def figures_of(experiment: Experiment, learner: Learner, status: str) -> dict[st
     if best_epoch is not None and learner.best_parameters is not None:
         best = _with_parameters(experiment, learner.best_parameters, records[best_epoch])
     return {
-        "status": status,
         "epochs": progress.epoch,
-        "rounds": 1,
         "seconds": progress.seconds,
         **{name: value for name, value in last.items() if name not in ("epoch", "seconds")},
         "best": best,

@@ -13,7 +13,7 @@ import click
 from tinynet.cli.output import BLAS_THREADS
 from tinynet.errors import ConfigError, TinynetError
 
-COMMANDS = ("train", "eval", "plot", "predict", "explain", "check", "init", "layers", "schema", "data")
+COMMANDS = ("train", "eval", "plot", "compare", "predict", "explain", "check", "init", "layers", "schema", "data")
 
 
 class Commands(click.Group):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tinynet.cli.output import print_json
 from tinynet.cli.plugins import plugin_option
+
+if TYPE_CHECKING:
+    from tinynet.experiment import Experiment
 
 
 @click.command("eval")
@@ -21,12 +24,16 @@ from tinynet.cli.plugins import plugin_option
     show_default=True,
     help="Which part of the data.",
 )
+@click.option("--round", "number", type=click.IntRange(min=0), help="One of several rounds, counted from 0.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @plugin_option
-def command(target: str, split: str, as_json: bool) -> None:
-    """Loss and error of a CHECKPOINT, or of the best and last of a RUN; up to 20 classes also one by one."""
+def command(target: str, split: str, number: int | None, as_json: bool) -> None:
+    """Loss and error of a CHECKPOINT, or of the best and last of a RUN; up to 20 classes also one by one.
+
+    Of several rounds: each, and their mean and deviation.
+    """
     if not Path(target).is_dir():
-        found = _evaluate(target, split)
+        found = _evaluate(target, split, number)
         if as_json:
             print_json(found)
         else:
@@ -37,7 +44,7 @@ def command(target: str, split: str, as_json: bool) -> None:
     find_checkpoint(target)
     run = Run.open(target)
     both = {
-        which: _evaluate(str(path), split) if path.exists() else None
+        which: _evaluate(str(path), split, number) if path.exists() else None
         for which, path in (("best", run.best_path), ("last", run.last_path))
     }
     if as_json:
@@ -46,25 +53,53 @@ def command(target: str, split: str, as_json: bool) -> None:
         click.echo("\n\n".join(_text(found) for found in both.values() if found))
 
 
-def _evaluate(path: str, split: str) -> dict[str, Any]:
+def _evaluate(path: str, split: str, number: int | None) -> dict[str, Any]:
     from tinynet import checkpoint as checkpoints
-    from tinynet.evaluation import to_json
     from tinynet.experiment import restore
     from tinynet.run import find_checkpoint
 
     file = find_checkpoint(path)
     checkpoint = checkpoints.read(file)
     experiment = restore(checkpoint, str(file))
+    found = {"checkpoint": str(file), "epoch": checkpoint.epoch, "split": split}
+    if number is not None or len(experiment.rounds) == 1:
+        epochs = checkpoint.epochs
+        return found | _figures(experiment.of_round(number or 0), split) | {"epoch": epochs[number or 0]}
+    rounds = [
+        {"round": k, "seed": one.config.seed, "epoch": epoch} | _figures(one, split)
+        for k, (one, epoch) in enumerate(zip(experiment.rounds, checkpoint.epochs, strict=True))
+    ]
+    return found | _over(rounds) | {"per_round": rounds}
+
+
+def _figures(experiment: Experiment, split: str) -> dict[str, Any]:
+    from tinynet.evaluation import to_json
+
     start = perf_counter()
     figures = experiment.evaluate(split)
     seconds = perf_counter() - start
-    found = to_json(figures, experiment.description)
-    return {"checkpoint": str(file), "epoch": checkpoint.epoch, "split": split, **found, "seconds": seconds}
+    return {**to_json(figures, experiment.description), "seconds": seconds}
+
+
+def _over(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures over several rounds: means, the sum of the seconds, and the spread."""
+    from tinynet.summary import SPREAD, over_rounds
+
+    names = [
+        name
+        for name in ("loss", "error", "errors", "r2", "mean_absolute_error", "commonest_error")
+        if name in rounds[0]
+    ]
+    spread = over_rounds([{name: row[name] for name in names} for row in rounds])
+    found = {"samples": rounds[0]["samples"], **spread["mean"], "seconds": sum(row["seconds"] for row in rounds)}
+    return found | {which: spread[which] for which in SPREAD[1:]}
 
 
 def _text(found: dict[str, Any]) -> str:
     from tinynet.cli.tables import figure, table
 
+    if "per_round" in found:
+        return _text_of_rounds(found)
     lines = [f"{found['checkpoint']} (epoch {found['epoch']}), {found['split']} split of {found['samples']:,} samples"]
     lines.append(f"loss {found['loss']:.4g}")
     if found["errors"] is None:
@@ -82,3 +117,16 @@ def _text(found: dict[str, Any]) -> str:
         confusion += [[n, *map(str, r)] for n, r in zip(found["classes"], found["confusion"], strict=True)]
         lines += ["", table(rows), "", table(confusion)]
     return "\n".join(lines)
+
+
+def _text_of_rounds(found: dict[str, Any]) -> str:
+    from tinynet.cli.tables import figure, table
+
+    names = [name for name in ("loss", "error", "r2", "mean_absolute_error") if found.get(name) is not None]
+    rows = [["round", "seed", "epoch", *(name.replace("_", " ") for name in names)]]
+    for row in found["per_round"]:
+        rows.append([*(str(row[name]) for name in ("round", "seed", "epoch")), *(figure(n, row[n]) for n in names)])
+    rows.append(["mean", "", "", *(figure(name, found[name]) for name in names)])
+    rows.append(["deviation", "", "", *(figure(name, found["standard_deviation"][name]) for name in names)])
+    heading = f"{found['checkpoint']}, {found['split']} split of {found['samples']:,} samples"
+    return f"{heading}\n{table(rows)}"

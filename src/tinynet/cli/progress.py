@@ -14,7 +14,8 @@ from tinynet.cli.output import say
 from tinynet.cli.tables import figure
 
 if TYPE_CHECKING:
-    from tinynet.learner import Learner, Record
+    from tinynet.experiment import Experiment
+    from tinynet.learner import Record
 
 LINE_SECONDS = 2.0
 BAR_SECONDS = 0.05
@@ -24,17 +25,19 @@ FIGURES = ("train_loss", "train_error", "validation_loss", "validation_error", "
 class Progress:
     """Shows records as they come: on a terminal a bar, elsewhere a line at most every two seconds, and the last."""
 
-    def __init__(self, learner: Learner, quiet: bool) -> None:
-        self.learner, self.quiet = learner, quiet
-        self.epochs = learner.options.epochs
+    def __init__(self, experiment: Experiment, quiet: bool) -> None:
+        self.training, self.quiet = experiment.training, quiet
+        self.epochs = experiment.config.training.epochs
         self.bar: Any = None
         self.shown = -LINE_SECONDS
+        # The newest record of each round.
+        self.newest: dict[int, Record] = {}
 
     def __enter__(self) -> Progress:
         if not self.quiet and sys.stderr.isatty():
             self.bar = _bar(
                 total=self.epochs,
-                initial=self.learner.progress.epoch,
+                initial=self.training.epochs,
                 bar_format="{l_bar}{bar}| {n:.1f}/{total} epochs [{elapsed}<{remaining}{postfix}]",
             )
         return self
@@ -45,20 +48,30 @@ class Progress:
 
     def show(self, record: Record | None) -> None:
         """Take note of a record, or of a moment in an epoch."""
-        last = record is not None and self.learner.finished
+        if record is not None:
+            self.newest[record.round] = record
+        last = record is not None and self.training.finished
         if self.quiet or not (last or monotonic() - self.shown >= (BAR_SECONDS if self.bar else LINE_SECONDS)):
             return
         if self.bar is not None:
-            progress = self.learner.progress
-            self.bar.n = progress.epoch + progress.samples / len(self.learner.parts.dataset.train)
+            self.bar.n = self.training.epochs
             if record is not None:
-                self.bar.set_postfix_str(_figures(record, ("test_loss", "test_error")), refresh=False)
+                self.bar.set_postfix_str(self._figures(("test_loss", "test_error")), refresh=False)
             self.bar.refresh()
         elif record is not None:
-            say(f"epoch {record.epoch}/{self.epochs}: {_figures(record, FIGURES)}")
+            one_by_one = len(self.training.learners) > 1 and not self.training.stacked
+            which = f"round {record.round}, " if one_by_one else ""
+            say(f"{which}epoch {record.epoch}/{self.epochs}: {self._figures(FIGURES)}")
         else:
             return
         self.shown = monotonic()
+
+    def _figures(self, names: tuple[str, ...]) -> str:
+        """Figures as text, the mean over the rounds that have begun."""
+        from tinynet.summary import over_rounds
+
+        mean = over_rounds([vars(record) for record in self.newest.values()])["mean"]
+        return ", ".join(f"{n.replace('_', ' ')} {figure(n, mean[n])}" for n in names if mean[n] is not None)
 
 
 @contextmanager
@@ -105,7 +118,3 @@ def _bar(**options: Any) -> Any:
     # tqdm itself shows nothing on a terminal that does not tell its size.
     size = shutil.get_terminal_size()
     return tqdm(ncols=size.columns - 1, nrows=size.lines, **options)
-
-
-def _figures(record: Record, names: tuple[str, ...]) -> str:
-    return ", ".join(f"{n.replace('_', ' ')} {figure(n, record[n])}" for n in names if record[n] is not None)

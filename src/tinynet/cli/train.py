@@ -34,6 +34,7 @@ def _ask_blas(ctx: click.Context, parameter: click.Parameter, threads: int | Non
 @click.option(
     "--runs", type=click.Path(), envvar="TINYNET_RUNS", default="runs", show_default=True, help="Folder of the runs."
 )
+@click.option("--rounds", type=click.IntRange(min=1), help="Independent trainings, instead of the config's.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads for images; by default one for each core.")
 @click.option(
     "--blas-threads",
@@ -53,6 +54,7 @@ def command(
     name: str | None,
     seed: int | None,
     runs: str,
+    rounds: int | None,
     workers: int | None,
     resume: str | None,
     dry_run: bool,
@@ -67,6 +69,7 @@ def command(
     changes = list(overrides)
     changes += [f"name={json.dumps(name)}"] if name is not None else []
     changes += [f"seed={seed}"] if seed is not None else []
+    changes += [f"training.rounds={rounds}"] if rounds is not None else []
     if (config is None) == (resume is None):
         raise click.UsageError("name a config file, as in `tinynet train disk.yaml`, or a run with --resume, not both")
     if resume is not None:
@@ -76,8 +79,7 @@ def command(
             raise click.UsageError("--dry-run goes with a config, not with --resume")
         with downloads_shown(quiet):
             run, experiment = open_run(resume, changes)
-        assert experiment.learner is not None
-        if experiment.learner.finished:
+        if experiment.training.finished:
             return _already_finished(run, experiment, as_json)
         run.write_meta(status="running", finished=None)
     else:
@@ -92,8 +94,8 @@ def command(
         run = Run.create(experiment, Path(runs).expanduser(), command_line())
     if not quiet:
         _introduce(run, experiment)
-    assert experiment.learner is not None
-    experiment.learner.pieces.workers = workers or os.cpu_count() or 1
+    for learner in experiment.training.learners:
+        learner.pieces.workers = workers or os.cpu_count() or 1
     return _train(run, experiment, quiet, as_json)
 
 
@@ -112,16 +114,14 @@ def _train(run: Run, experiment: Experiment, quiet: bool, as_json: bool) -> int:
     from tinynet.cli.progress import Progress
     from tinynet.errors import DivergedError
 
-    learner = experiment.learner
-    assert learner is not None
     caught: list[int] = []
     stopper = _stopper(run, caught)
     old = [(number, signal.signal(number, stopper)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
-        with Progress(learner, quiet) as progress:
-            status = run.train(learner, progress.show)
+        with Progress(experiment, quiet) as progress:
+            status = run.train(experiment, progress.show)
     except DivergedError:
-        summary = run.summarise(experiment, learner, "diverged")
+        summary = run.summarise(experiment, "diverged")
         if as_json:
             print_json({"run": str(run.folder), **summary})
         say(f"The last good checkpoint is {run.last_path}")
@@ -129,7 +129,7 @@ def _train(run: Run, experiment: Experiment, quiet: bool, as_json: bool) -> int:
     finally:
         for number, handler in old:
             signal.signal(number, handler)
-    summary = run.summarise(experiment, learner, status)
+    summary = run.summarise(experiment, status)
     if as_json:
         print_json({"run": str(run.folder), **summary})
     else:
@@ -161,20 +161,20 @@ def _report(run: Run, experiment: Experiment, summary: dict[str, Any]) -> None:
     commonest = summary["last"].get("test_commonest_error")
     if commonest is not None:
         click.echo(f"Always answering the commonest class would give a test error of {commonest:.1%}.")
-    early = " (stopped early)" if experiment.learner and experiment.learner.progress.stopped_early else ""
-    click.echo(f"{counted(summary['epochs'], 'epoch')}{early} in {summary['seconds']:.2f} s of training")
+    early = " (stopped early)" if _stopped_early(experiment) else ""
+    rounds = f"{counted(summary['rounds'], 'round')} of " if summary["rounds"] > 1 else ""
+    click.echo(f"{rounds}{counted(summary['epochs'], 'epoch')}{early} in {summary['seconds']:.2f} s of training")
     click.echo(f"Run: {run.folder}")
     click.echo(f"Next: tinynet plot {quoted(run.folder)}{as_given()}")
 
 
 def _already_finished(run: Run, experiment: Experiment, as_json: bool) -> int:
-    learner = experiment.learner
-    assert learner is not None
     if as_json:
-        print_json({"run": str(run.folder), **run.summarise(experiment, learner, "finished")})
-    elif learner.progress.stopped_early:
+        print_json({"run": str(run.folder), **run.summarise(experiment, "finished")})
+    elif _stopped_early(experiment):
+        done = max(learner.progress.epoch for learner in experiment.training.learners)
         click.echo(
-            f"{run.folder} is finished: early stopping ended it after {counted(learner.progress.epoch, 'epoch')}. "
+            f"{run.folder} is finished: early stopping ended it after {counted(done, 'epoch')}. "
             f"To train further, train {run.folder / 'resolved.yaml'} anew with a larger patience."
         )
     else:
@@ -184,6 +184,10 @@ def _already_finished(run: Run, experiment: Experiment, as_json: bool) -> int:
             f"  tinynet train --resume {quoted(run.folder)}{as_given()} --set training.epochs={2 * epochs}"
         )
     return 0
+
+
+def _stopped_early(experiment: Experiment) -> bool:
+    return any(learner.progress.stopped_early for learner in experiment.training.learners)
 
 
 def _dry_run(experiment: Experiment, as_json: bool) -> int:

@@ -116,6 +116,8 @@ class Dataset(Component, abstract=True):
     """
 
     kind: ClassVar[str] = "dataset"
+    # Whether the samples are drawn by the seed, anew for each round, and not read from a file.
+    generated: ClassVar[bool] = False
 
     validation: Share = 0.0
     standardize: bool = False

@@ -30,6 +30,8 @@ class Plane(Dataset, abstract=True):
         Points in the test split.
     """
 
+    generated = True
+
     train: PositiveInt = 1000
     test: PositiveInt = 1000
 

@@ -38,10 +38,15 @@ class Split:
 
     def rows(self, index: Array | slice) -> Split:
         """The rows of an index, as a split."""
-        x = self.x[index]
-        labels = None if self.labels is None else self.labels[index]
-        targets = None if self.targets is None else x if self.targets is self.x else self.targets[index]
+        x = _taken(self.x, index)
+        labels = None if self.labels is None else _taken(self.labels, index)
+        targets = None if self.targets is None else x if self.targets is self.x else _taken(self.targets, index)
         return Split(x, labels, targets, self.scaling)
+
+
+def _taken(values: Array, index: Array | slice) -> Array:
+    # For short rows `take` is several times quicker than an index in brackets.
+    return values[index] if isinstance(index, slice) else values.take(index, axis=0)
 
 
 class Loader:

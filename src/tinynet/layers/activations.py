@@ -24,6 +24,8 @@ class ReLU(Layer):
     Example: ReLU
     """
 
+    stacks = True
+
     zeros = np.zeros(0)
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -60,6 +62,8 @@ class LeakyReLU(Layer):
     Example: {LeakyReLU: 0.01}
     """
 
+    stacks = True
+
     negative_slope: NonNegativeFloat = 0.01
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -83,6 +87,8 @@ class Tanh(Layer):
     Example: Tanh
     """
 
+    stacks = True
+
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
         self.y = np.tanh(x)
@@ -101,6 +107,8 @@ class Sigmoid(Layer):
 
     Example: Sigmoid
     """
+
+    stacks = True
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
@@ -124,6 +132,8 @@ class GELU(Layer):
     Example: GELU
     """
 
+    stacks = True
+
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
         self.tanh_u = np.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))
@@ -146,6 +156,8 @@ class Softmax(Layer):
 
     Example: Softmax
     """
+
+    stacks = True
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x

@@ -55,7 +55,8 @@ class Layer(Component, abstract=True):
     taken: bool = field(init=False, repr=False)
     # The layer whose parameters this one uses.
     owner: Layer | None = field(init=False, repr=False)
-    stream: Stream = field(init=False, repr=False)
+    # One, or with stacked rounds one for each.
+    streams: list[Stream] = field(init=False, repr=False)
     clock: Clock = field(init=False, repr=False)
 
     # State is set here, so that a subclass with an __init__ or a __post_init__ of its own cannot forget it.
@@ -67,7 +68,7 @@ class Layer(Component, abstract=True):
         layer.needs_dx = True
         layer.taken = False
         layer.owner = None
-        layer.stream = Stream(0, "layer")
+        layer.streams = [Stream(0, "layer")]
         layer.clock = Clock()
         return layer
 
@@ -198,4 +199,7 @@ class Layer(Component, abstract=True):
 
     def random(self, shape: Shape) -> Array:
         """Uniform numbers in [0, 1), the same for the same (seed, layer, step, piece); one draw in a forward pass."""
-        return self.stream.at(self.clock.step, self.clock.piece).random(shape, dtype=np.float32)
+        step, piece = self.clock.step, self.clock.piece
+        if len(self.streams) == 1:
+            return self.streams[0].at(step, piece).random(shape, dtype=np.float32)
+        return np.stack([stream.at(step, piece).random(shape[1:], dtype=np.float32) for stream in self.streams])

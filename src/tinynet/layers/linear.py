@@ -149,6 +149,8 @@ class Linear(Layer):
     Example: {Linear: 25}
     """
 
+    stacks = True
+
     out_features: PositiveInt
     bias: bool = True
     init: Init = "uniform"

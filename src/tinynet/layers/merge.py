@@ -53,6 +53,8 @@ class Sum(_Merge):
     Example: {Sum: [left, right]}
     """
 
+    stacks = True
+
     def forward(self, *xs: Array, training: bool = False) -> Array:  # type: ignore[override]
         self.xs = xs
         self.y = xs[0] + xs[1]
@@ -77,6 +79,8 @@ class Multiply(_Merge):
 
     Example: {Multiply: [left, right]}
     """
+
+    stacks = True
 
     def forward(self, *xs: Array, training: bool = False) -> Array:  # type: ignore[override]
         self.xs = xs
@@ -115,6 +119,8 @@ class Concat(_Merge):
     Example: {Concat: {inputs: [left, right], axis: 0}}
     """
 
+    stacks = True
+
     axis: NonNegativeInt = 0
 
     def joined(self, shapes: tuple[Shape, ...]) -> Shape:
@@ -149,6 +155,8 @@ class Identity(Layer):
 
     Example: Identity
     """
+
+    stacks = True
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = self.y = x

@@ -35,20 +35,19 @@ def of_one_run(name: str, saved: Saved, notes: list[str]) -> dict[str, Callable[
         return {}
     count = len(classes)
     if count <= MOST:
-        assert saved.figures.confusion is not None
-        count = len(saved.figures.confusion)  # a net may have more outputs than there are classes
+        count = len(counted(saved))  # a net may have more outputs than there are classes
     if count > MOST:
         notes.append(f"confusion is not drawn: it would have {count} classes, and {MOST} are the most to be read.")
         return {}
-    return {"confusion": partial(draw_confusion, name=name, saved=saved)}
+    return {"confusion": partial(draw_confusion, name=saved.named(name), saved=saved)}
 
 
 def draw_confusion(figure: Figure, name: str, saved: Saved) -> None:
-    """Counts by true and predicted class; the colours are of the mistakes alone, or the diagonal would drown them."""
-    figures = saved.figures
-    counts = figures.confusion
-    assert counts is not None
-    assert figures.error is not None
+    """Counts by true and predicted class; the colours are of the mistakes alone, or the diagonal would drown them.
+
+    Of several rounds the counts of all are added: what one net mistook by chance is then told from what all mistake.
+    """
+    counts = counted(saved)
     k = len(counts)
     names = [style.shortened(saved.experiment.description.class_name(i), 14) for i in range(k)]
     longest = max(map(len, names))
@@ -64,14 +63,24 @@ def draw_confusion(figure: Figure, name: str, saved: Saved) -> None:
     _write(axes, counts, shares / top, min(14.0, 100 * side / k / max(3, len(str(counts.max())))))
     axes.set_xticks(range(k), names, rotation=40 if longest > 3 else 0, ha="right" if longest > 3 else "center")
     axes.set_yticks(range(k), names)
-    axes.set_xlabel("predicted class")
+    axes.set_xlabel("predicted class" + f" (counts of {len(saved.rounds)} rounds together)" * bool(saved.rounds))
     axes.set_ylabel("true class")
     axes.tick_params(length=0)
     _errors_beside(axes, counts)
     ticks = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
     figure.colorbar(image, ax=axes, label="mistaken share of the true class (%)", shrink=0.95, pad=0.02, ticks=ticks)
-    error = style.number("error", 100 * figures.error)
-    figure.suptitle(style.titled(name, f"test error {error} {saved.when}"))
+    figure.suptitle(style.titled(name, f"test error {saved.error} {saved.when}"))
+
+
+def counted(saved: Saved) -> Array:
+    """How many test samples of each true class were taken for each class: (classes, classes), all rounds together."""
+    found = [one.figures.confusion for one in saved.each]
+    count = max(len(counts) for counts in found if counts is not None)
+    total = np.zeros((count, count), int)
+    for counts in found:
+        if counts is not None:
+            total[: len(counts), : len(counts)] += counts
+    return total
 
 
 def mistaken_shares(counts: Array) -> Array:

@@ -1,55 +1,76 @@
-"""Loss and error against the epoch: all splits of one run, or one split of many runs."""
+"""Loss and error against the epoch: all splits of one run, round by round too, or one split of many runs."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from math import isfinite
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from tinynet.compare import folder_names
 from tinynet.core import Array
-from tinynet.experiment import Experiment
+from tinynet.history import Course, by_round, counted, course, round_count
 from tinynet.learner import Record
 from tinynet.plots import style
 from tinynet.plots.saved import Saved
+from tinynet.plots.series import (
+    QUANTITIES,
+    SCALE,
+    Quantity,
+    commonest_error,
+    curve,
+    final,
+    loss_label,
+    outcome,
+    outcome_of_rounds,
+    split_name,
+    split_shown,
+)
 from tinynet.run import Run
-
-Quantity = Literal["loss", "error"]
-QUANTITIES: tuple[Quantity, ...] = ("loss", "error")
 
 SPLIT_LOOKS: dict[str, style.Look] = {
     "train": (style.BLUE, "--", "o"),
     "validation": (style.GREEN, "-.", "s"),
     "test": (style.VERMILLION, "-", "^"),
 }
-# Which split's last figure stands for a run, where it was measured.
-FINAL = ("test", "validation", "train")
 # A logarithmic axis from this largest / smallest loss on.
 LOG_SPAN = 20
 LEGEND_ABOVE = 3  # runs; the legend of more stands beside the curves
 MARKED = 8  # markers on a curve
 
-SCALE: dict[Quantity, float] = {"loss": 1, "error": 100}  # errors are drawn in percent
+# Epochs and values.
+Points = tuple[Array, Array]
 
 
-def of_one_run(run: Run, saved: Saved | None) -> dict[str, Callable[[Figure], None]]:
-    """The pictures of one run by the names of their files: loss, and error where there are classes."""
+def of_one_run(run: Run, saved: Saved | None, number: int | None = None) -> dict[str, Callable[[Figure], None]]:
+    """The pictures of one run by the names of their files: loss, and error where there are classes.
+
+    Parameters
+    ----------
+    run, saved
+        The run, and its checkpoint.
+    number
+        Which of several rounds is to be drawn by itself; by default all are.
+    """
     records = run.records()
-    measured = [quantity for quantity in QUANTITIES if split_shown(records, quantity)]
-    return {q: partial(draw_run, run=run, records=records, quantity=q, saved=saved) for q in measured}
+    draw: Callable[..., None] = draw_run
+    if round_count(run) > 1 and number is None:
+        draw = draw_rounds
+    elif round_count(run) > 1:
+        records, draw = by_round(records).get(number or 0, []), partial(draw_run, number=number)
+    measured = [quantity for quantity in QUANTITIES if split_shown(counted(run, records), quantity)]
+    return {q: partial(draw, run=run, records=records, quantity=q, saved=saved) for q in measured}
 
 
 def of_many_runs(
     runs: Sequence[Run], saved: Sequence[Saved | None], notes: list[str]
 ) -> dict[str, Callable[[Figure], None]]:
     """The pictures that lay runs over each other, by the names of their files."""
-    records = {name: run.records() for name, run in zip(folder_names(runs), runs, strict=True)}
+    records = {name: counted(run, run.records()) for name, run in zip(folder_names(runs), runs, strict=True)}
     measured = [q for q in QUANTITIES if any(split_shown(one, q) for one in records.values())]
     for q in measured:
         for name in [name for name, one in records.items() if not split_shown(one, q)]:
@@ -57,48 +78,79 @@ def of_many_runs(
     return {f"{q}-overlay": partial(draw_overlay, runs=records, quantity=q, saved=saved) for q in measured}
 
 
-def draw_run(figure: Figure, run: Run, records: Sequence[Record], quantity: Quantity, saved: Saved | None) -> None:
-    """The curves of all splits in one axes, with the best epoch."""
+def draw_run(
+    figure: Figure,
+    run: Run,
+    records: Sequence[Record],
+    quantity: Quantity,
+    saved: Saved | None,
+    number: int | None = None,
+) -> None:
+    """The curves of all splits in one axes, with the best epoch; of one round where its number is given."""
     axes = figure.add_subplot()
     curves = {split: found for split in SPLIT_LOOKS if len((found := curve(records, quantity, split))[0])}
     entries: list[style.Entry] = []
     for split, (epochs, values) in curves.items():
-        during = split == "train" and records[0][f"train_{quantity}"] is None
-        line = _plot(axes, epochs, values, SPLIT_LOOKS[split])
-        entries.append((line, "train, during the epoch" if during else split))
+        entries.append((_plot(axes, epochs, values, SPLIT_LOOKS[split]), split_name(records, quantity, split)))
     _label(axes, quantity, [saved], list(curves.values()))
-    references: list[style.Entry] = []
-    commonest = commonest_error(run) if quantity == "error" else None
-    if commonest is not None:
-        line = axes.axhline(100 * commonest, color=style.QUIET, linestyle=":", zorder=1.5)
-        references.append((line, "always the commonest class"))
+    references = _commonest_line(axes, run, quantity, number)
     if saved is not None and saved.is_best:
         axes.axvline(saved.epoch, color=style.QUIET, linewidth=1.5, zorder=1.5)
         upright = Line2D([], [], color=style.QUIET, linestyle="none", marker="|", markersize=18, markeredgewidth=1.5)
         references.append((upright, f"best epoch: {saved.epoch}"))
     style.legend_above(axes, [entries, references])
-    figure.suptitle(style.titled(run.meta["name"], outcome(run, records, quantity)))
+    name = style.of_round(run.meta["name"], number)
+    figure.suptitle(style.titled(name, outcome(run, records, quantity, number)))
+
+
+def draw_rounds(figure: Figure, run: Run, records: Sequence[Record], quantity: Quantity, saved: Saved | None) -> None:
+    """The means over the rounds: losses with each round's training loss in grey, errors with a band for the deviation.
+
+    These are figures 1 and 2 of seeds/002. `history.counted` says which rounds the means are over.
+    """
+    axes = figure.add_subplot()
+    shown = counted(run, records)
+    every = {split: course(shown, f"{split}_{quantity}") for split in SPLIT_LOOKS}
+    means = {split: found for split, found in every.items() if found.last is not None}
+    entries, points = list[style.Entry](), list[Points]()
+    for split, found in means.items():
+        line, drawn = _plot_mean(axes, found, quantity, SPLIT_LOOKS[split], band=quantity == "error")
+        entries.append((line, f"{split_name(records, quantity, split)}{', mean' * (quantity == 'loss')}"))
+        points += drawn
+    if quantity == "loss":
+        first = next(iter(means))
+        curves = [curve(own, quantity, first) for own in by_round(records).values()]
+        each = [found for found in curves if len(found[0])]
+        rows = [[entries[0], (_plot_rounds(axes, each), f"{first}, each round")], entries[1:]]
+        points += each
+    else:
+        band = [(style.entry_of_band(), "mean ± deviation")] * (len(by_round(shown)) > 1)
+        rows = [entries, [*_commonest_line(axes, run, quantity), *band]]
+    _label(axes, quantity, [saved], points)
+    style.legend_above(axes, rows)
+    name = style.of_rounds(run.meta["name"], len(by_round(shown)), round_count(run))
+    figure.suptitle(style.titled(name, outcome_of_rounds(run, records, quantity)))
 
 
 def draw_overlay(
     figure: Figure, runs: dict[str, list[Record]], quantity: Quantity, saved: Sequence[Saved | None]
 ) -> None:
-    """One curve a run, of its test split where that is measured; the legend has their last figures."""
+    """One curve a run, of its test split where that is measured; the legend has their last figures.
+
+    Of a run with several rounds it is their mean, in a band for the deviation.
+    """
     shown = {name: split for name, records in runs.items() if (split := split_shown(records, quantity))}
     beside = len(shown) > LEGEND_ABOVE
     if beside:
         figure.set_size_inches(10.5, max(5, 1.3 + 0.29 * len(shown)))
     axes = figure.add_subplot()
-    curves = [curve(runs[name], quantity, split) for name, split in shown.items()]
-    lines = [_plot(axes, *found, style.line_look(i), stagger=i) for i, found in enumerate(curves)]
-    _label(axes, quantity, saved, curves)
-    last = [final(runs[name], quantity, split) or (0, np.nan) for name, split in shown.items()]
-    figures = [style.number(quantity, value) for _, value in last]
-    width = max(map(len, figures))
+    drawn = [_plot_one_of_many(axes, runs[name], quantity, split, i) for i, (name, split) in enumerate(shown.items())]
+    lines, points, figures = zip(*drawn, strict=True)
+    _label(axes, quantity, saved, [found for of_run in points for found in of_run])
     # The figure first: a column of them reads as a table, and Matplotlib would hide a label that begins with _.
     labels = [
-        f"{text.rjust(width, style.DIGIT_SPACE)}  {style.shortened(name)}{'' if split == 'test' else f' ({split})'}"
-        for text, (name, split) in zip(figures, shown.items(), strict=True)
+        f"{text}  {style.shortened(name)}{'' if split == 'test' else f' ({split})'}"
+        for text, (name, split) in zip(_in_column(figures, beside), shown.items(), strict=True)
     ]
     entries = list(zip(lines, labels, strict=True))
     if beside:
@@ -106,82 +158,8 @@ def draw_overlay(
     else:
         style.legend_above(axes, [[entry] for entry in entries])
     what = f"test {quantity}" if set(shown.values()) == {"test"} else quantity
-    figure.suptitle(f"{what.capitalize()} of {len(shown)} run{'s' * (len(shown) > 1)}")
-
-
-def curve(records: Iterable[Record], quantity: Quantity, split: str) -> tuple[Array, Array]:
-    """(epochs, values) where the split was measured, errors in percent; a value that is not finite is a gap, NaN."""
-    measured = [(r.epoch, value) for r in records if (value := r[f"{split}_{quantity}"]) is not None]
-    epochs = np.array([epoch for epoch, _ in measured], dtype=int)
-    values = np.array([value if isfinite(value) else np.nan for _, value in measured], dtype=float)
-    return epochs, SCALE[quantity] * values
-
-
-def final(records: Iterable[Record], quantity: Quantity, split: str) -> tuple[int, float] | None:
-    """The last finite value of a split, with its epoch."""
-    epochs, values = curve(records, quantity, split)
-    finite = np.flatnonzero(np.isfinite(values))
-    return (int(epochs[finite[-1]]), float(values[finite[-1]])) if len(finite) else None
-
-
-def split_shown(records: Iterable[Record], quantity: Quantity) -> str | None:
-    """The split whose last figure stands for a run, or None where nothing was measured."""
-    return next((split for split in FINAL if final(records, quantity, split)), None)
-
-
-def outcome(run: Run, records: Sequence[Record], quantity: Quantity) -> str:
-    """A run's last figure in words: "test error 4.3 % after 50 epochs"."""
-    split = split_shown(records, quantity) or "test"
-    epoch, value = final(records, quantity, split) or (0, np.nan)
-    when = "before training" if epoch == 0 else f"after {epoch} epoch{'s' * (epoch > 1)}"
-    ends = {"interrupted": " (interrupted)", "diverged": " (diverged)", "running": " so far"}
-    return f"{split} {quantity} {style.number(quantity, value)} {when}{ends.get(run.meta.get('status', ''), '')}"
-
-
-def commonest_error(run: Run) -> float | None:
-    """The test error of always answering the training split's commonest class, where the run's summary has it."""
-    try:
-        summary = json.loads((run.folder / "summary.json").read_text(encoding="utf-8"))
-        found = summary["last"]["test_commonest_error"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # a run that was killed has no summary, and a regression no classes
-    return float(found) if isinstance(found, float | int) else None
-
-
-def loss_label(saved: Iterable[Saved | None], log: bool) -> str:
-    """What the losses are, with their unit: "loss (MSE)", "loss (CrossEntropy, nats)"."""
-    known = [one for one in saved if one is not None]
-    kinds = {type(one.experiment.loss).__name__ for one in known}
-    units = {loss_unit(one.experiment) for one in known}
-    kind = "of different kinds" if len(kinds) > 1 else "".join(kinds)
-    unit = "in different units" if len(units) > 1 else "".join(units)
-    # A unit with the name of a column takes a line of its own.
-    details = ", ".join(filter(None, [kind, unit if unit == "nats" else "", "log scale" if log else ""]))
-    return ("loss" + (f" ({details})" if details else "")) + ("" if unit in ("", "nats") else f"\n{unit}")
-
-
-def loss_unit(experiment: Experiment) -> str:
-    """The unit of a loss, where it has one: coded classes have none, and Huber's is not the same everywhere."""
-    kind, description = type(experiment.loss).__name__, experiment.description
-    if kind in ("CrossEntropy", "BinaryCrossEntropy"):
-        return "nats"
-    if description.classes is not None or kind not in ("MSE", "L1"):
-        return ""
-    if description.target is None:
-        return "in original units" + ", squared" * (kind == "MSE")
-    target = style.shortened(description.target, 24)
-    return f"in ({target})²" if kind == "MSE" else f"in {target}"
-
-
-def folder_names(runs: Sequence[Run]) -> list[str]:
-    """The names of the run folders, with as much of their paths as tells them apart."""
-    paths = [run.folder.absolute() for run in runs]
-    names: list[str] = []
-    for length in range(1, max(len(path.parts) for path in paths) + 1):
-        names = ["/".join(path.parts[-length:]) for path in paths]
-        if len(set(names)) == len(set(paths)):
-            break
-    return names
+    counts = [len(by_round(runs[name])) for name in shown]
+    figure.suptitle(f"{what.capitalize()} of {len(shown)} run{'s' * (len(shown) > 1)}{_of_rounds(counts)}")
 
 
 def _plot(axes: Axes, epochs: Array, values: Array, look: style.Look, stagger: int = 0) -> Line2D:
@@ -192,7 +170,73 @@ def _plot(axes: Axes, epochs: Array, values: Array, look: style.Look, stagger: i
     return axes.plot(epochs, values, color=color, linestyle=dashes, marker=marker, markevery=marked)[0]
 
 
-def _label(axes: Axes, quantity: Quantity, saved: Iterable[Saved | None], curves: list[tuple[Array, Array]]) -> None:
+def _plot_rounds(axes: Axes, curves: list[Points]) -> Line2D:
+    """Each round in grey, with a dot where it ends before the others; returns a line for the legend."""
+    look: dict[str, Any] = {"color": style.FAINT, "linewidth": 1.0 if len(curves) <= 20 else 0.5, "zorder": 1.8}
+    last = max(int(epochs[-1]) for epochs, _ in curves)
+    for epochs, values in curves:
+        early = [len(epochs) - 1] if epochs[-1] < last else []
+        axes.plot(epochs, values, marker="o", markersize=4, markevery=early, **look)
+    return Line2D([], [], color=style.FAINT, linewidth=1)
+
+
+def _plot_mean(
+    axes: Axes, found: Course, quantity: Quantity, look: style.Look, band: bool, stagger: int = 0
+) -> tuple[Line2D, list[Points]]:
+    """The mean over the rounds, in a band of one standard deviation; returns the line, and all points of both."""
+    known = np.flatnonzero(np.isfinite(found.mean))
+    epochs = np.arange(known[0], known[-1] + 1)
+    mean, deviation = (SCALE[quantity] * values[epochs] for values in (found.mean, found.deviation))
+    line = _plot(axes, epochs, mean, look, stagger)
+    if not band or len(found.rounds) == 1:
+        return line, [(epochs, mean)]
+    # There is no error outside of 0 to 100 %, and on a logarithmic axis the band needs an end.
+    lowest, highest = (0.0, 100.0) if quantity == "error" else (np.nanmin(found.rounds), np.inf)
+    low, high = np.maximum(mean - deviation, lowest), np.minimum(mean + deviation, highest)
+    axes.fill_between(epochs, low, high, color=look[0], alpha=style.BAND, linewidth=0)
+    return line, [(epochs, values) for values in (mean, low, high)]
+
+
+def _plot_one_of_many(
+    axes: Axes, records: Sequence[Record], quantity: Quantity, split: str, i: int
+) -> tuple[Line2D, list[Points], str]:
+    """The i-th run of several: its line, all points drawn, and its last figure as text."""
+    if len(by_round(records)) == 1:
+        found = curve(records, quantity, split)
+        _, value = final(records, quantity, split) or (0, np.nan)
+        return _plot(axes, *found, style.line_look(i), stagger=i), [found], style.number(quantity, value)
+    means = course(records, f"{split}_{quantity}")
+    line, points = _plot_mean(axes, means, quantity, style.line_look(i), band=True, stagger=i)
+    mean, deviation = (SCALE[quantity] * values[means.last or 0] for values in (means.mean, means.deviation))
+    return line, points, style.spread(quantity, mean, deviation)
+
+
+def _commonest_line(axes: Axes, run: Run, quantity: Quantity, number: int | None = None) -> list[style.Entry]:
+    """The error of always answering the commonest class, where it is known, as a line; returns the legend's entry."""
+    commonest = commonest_error(run, number) if quantity == "error" else None
+    if commonest is None:
+        return []
+    line = axes.axhline(100 * commonest, color=style.QUIET, linestyle=":", zorder=1.5)
+    return [(line, "always the commonest class")]
+
+
+def _in_column(figures: Sequence[str], beside: bool) -> list[str]:
+    """Figures of one width; those with a deviation begin at one place, and need none where they stand in a row."""
+    width = max(map(len, figures))
+    if not any("±" in text for text in figures):
+        return [text.rjust(width, style.DIGIT_SPACE) for text in figures]
+    return [text.ljust(width, style.DIGIT_SPACE) if beside else text for text in figures]
+
+
+def _of_rounds(counts: Sequence[int]) -> str:
+    """What a title says of runs with these numbers of rounds."""
+    if max(counts) == 1:
+        return ""
+    each = f"of {counts[0]} rounds each" if min(counts) == max(counts) else "over their rounds"
+    return f"\nmean ± deviation {each}"
+
+
+def _label(axes: Axes, quantity: Quantity, saved: Iterable[Saved | None], curves: list[Points]) -> None:
     """Scales and labels of the axes for these (epochs, values)."""
     style.epoch_axis(axes, max(int(epochs[-1]) for epochs, _ in curves))
     values = np.concatenate([values[np.isfinite(values)] for _, values in curves])

@@ -29,7 +29,7 @@ def of_one_run(name: str, saved: Saved, notes: list[str]) -> dict[str, Callable[
     if layer is None:
         notes.append("filters is not drawn: the net has no Conv2d.")
         return {}
-    return {"filters": partial(draw_filters, name=name, layer=layer, saved=saved)}
+    return {"filters": partial(draw_filters, name=saved.named(name), layer=layer, saved=saved)}
 
 
 def draw_filters(figure: Figure, name: str, layer: Conv2d, saved: Saved) -> None:

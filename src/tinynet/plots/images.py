@@ -38,12 +38,12 @@ def of_one_run(name: str, saved: Saved, notes: list[str]) -> dict[str, Callable[
     pictures: dict[str, Callable[[Figure], None]] = {}
     if experiment.coding is not None:
         if saved.figures.errors:
-            pictures["mistakes"] = partial(draw_mistakes, name=name, saved=saved)
+            pictures["mistakes"] = partial(draw_mistakes, name=saved.named(name), saved=saved)
         else:
             notes.append(f"mistakes is not drawn: all {saved.figures.samples:,} test images are classified rightly.")
     if experiment.config.dataset.options["targets"] == "inputs":
-        pictures["reconstructions"] = partial(draw_reconstructions, name=name, saved=saved)
-    return pictures | {"samples": partial(draw_samples, name=name, experiment=experiment)}
+        pictures["reconstructions"] = partial(draw_reconstructions, name=saved.named(name), saved=saved)
+    return pictures | {"samples": partial(draw_samples, name=saved.data_named(name), experiment=experiment)}
 
 
 def draw_samples(figure: Figure, name: str, experiment: Experiment) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,11 +24,20 @@ from tinynet.plots.saved import Saved
 GRID = 400  # places along each axis of the decision regions
 MARGIN = 0.05  # of the data's extent, around it
 LISTED = 14  # classes in a legend
+BORDERS = 30  # of rounds, drawn one by one
+SHADE = 0.5  # the most of a class's colour where the rounds agree
 LARGE = 5000  # points, beyond which an SVG or PDF holds them as pixels
 
 
-def of_one_run(name: str, saved: Saved) -> dict[str, Callable[[Figure], None]]:
+def of_one_run(name: str, saved: Saved, whole: Saved | None = None) -> dict[str, Callable[[Figure], None]]:
     """The pictures of a run by the names of their files: none unless inputs are points; boundary needs classes.
+
+    Parameters
+    ----------
+    name, saved
+        Of the run, or of one of its rounds.
+    whole
+        With all rounds whose boundary is to be drawn, where there are several.
 
     Raises
     ------
@@ -38,9 +48,12 @@ def of_one_run(name: str, saved: Saved) -> dict[str, Callable[[Figure], None]]:
     if experiment.description.input_shape != (2,):
         return {}
     data = experiment.dataset
-    pictures: dict[str, Callable[[Figure], None]] = {"data": partial(draw_data, name=name, experiment=experiment)}
+    draw = partial(draw_data, name=saved.data_named(name), experiment=experiment)
+    pictures: dict[str, Callable[[Figure], None]] = {"data": draw}
     if experiment.coding is not None and data.test.labels is not None:
-        pictures["boundary"] = partial(draw_boundary, name=name, saved=saved)
+        pictures["boundary"] = partial(draw_boundary, name=saved.named(name), saved=saved)
+        if whole is not None and whole.rounds:
+            pictures["boundary"] = partial(draw_agreement, name=whole.named(name), saved=whole)
     return pictures
 
 
@@ -91,6 +104,29 @@ def draw_boundary(figure: Figure, name: str, saved: Saved) -> None:
     figure.suptitle(style.titled(name, f"test error {error} {saved.when}"))
 
 
+def draw_agreement(figure: Figure, name: str, saved: Saved) -> None:
+    """The class that most rounds give each place, paler where fewer do, with the border of each round.
+
+    The border of the mean is where the mean of the nets' outputs changes its class.
+    """
+    nets = [one.experiment for one in saved.each]
+    experiment, extent = nets[0], limits(nets[0])
+    axes = figure.add_subplot()
+    _frame(axes, experiment)
+    axes.grid(visible=False)
+    shares, regions, mean = agreement(nets)
+    names = class_names(experiment.dataset.description, len(shares))
+    _shade(axes, shares, extent)
+    for each in regions:
+        _draw_borders(axes, each, extent, colors="0.55", linewidths=0.8)
+    _draw_borders(axes, mean, extent, colors=style.BLACK, linewidths=2.2)
+    entries = _listed([(style.entry_of_area(_class_look(k)[0], SHADE), text) for k, text in enumerate(names)])
+    entries.append((Line2D([], [], color="0.55", linewidth=1), "border of a round"))
+    entries.append((Line2D([], [], color=style.BLACK, linewidth=2.2), "border of the mean"))
+    style.legend_beside(axes, entries, "class of most rounds,\npale where few agree", handle=1.4)
+    figure.suptitle(style.titled(name, f"test error {saved.error} {saved.when}"))
+
+
 def points(split: Split, description: Description) -> Array:
     """The inputs (n, 2) of a split in the data's own units."""
     scaling = description.input_scaling
@@ -114,12 +150,32 @@ def same_units(experiment: Experiment) -> bool:
 
 def decision_regions(experiment: Experiment) -> tuple[Array, tuple[float, float, float, float]]:
     """Class indices (GRID, GRID) over the plane, first row at the bottom, and (left, right, bottom, top)."""
-    left, right, bottom, top = extent = limits(experiment)
-    middle = (np.arange(GRID) + 0.5) / GRID
-    x, y = np.meshgrid(left + (right - left) * middle, bottom + (top - bottom) * middle)
-    with np.errstate(all="ignore"):
-        predicted = experiment.outputs(np.stack([x.ravel(), y.ravel()], axis=1))
-    return classify(experiment, predicted).reshape(GRID, GRID), extent
+    extent = limits(experiment)
+    return classify(experiment, _outputs_over(extent, experiment)).reshape(GRID, GRID), extent
+
+
+def agreement(nets: Sequence[Experiment]) -> tuple[Array, list[Array], Array]:
+    """What several nets make of the plane that the first one's points are in, as `decision_regions` does of one.
+
+    Returns
+    -------
+    The share of the nets that give each place each class (classes, GRID, GRID); the classes of the first nets, each
+    (GRID, GRID); and those of the mean of all nets' outputs (GRID, GRID).
+    """
+    votes: dict[int, Array] = {}
+    regions: list[Array] = []
+    total = np.zeros(())
+    for net in nets:
+        outputs = _outputs_over(limits(nets[0]), net)
+        found = classify(net, outputs).reshape(GRID, GRID)
+        for k in np.unique(found):
+            votes[k] = votes.get(k, 0) + (found == k)
+        regions += [found] * (len(regions) < BORDERS)
+        total = total + outputs
+    mean = classify(nets[0], total / len(nets)).reshape(GRID, GRID)
+    none = np.zeros((GRID, GRID))
+    count = 1 + max(*votes, int(mean.max()))
+    return np.stack([votes.get(k, none) for k in range(count)]) / len(nets), regions, mean
 
 
 def mistakes(experiment: Experiment, split: Split) -> Array:
@@ -190,16 +246,38 @@ def _points_by_value(figure: Figure, panels: Array, data: Data) -> None:
         figure.colorbar(drawn[0], ax=panels, label=style.shortened(description.target or "target"))
 
 
+def _outputs_over(extent: tuple[float, float, float, float], experiment: Experiment) -> Array:
+    """A net's outputs (GRID², k) over the plane, row by row from the bottom."""
+    left, right, bottom, top = extent
+    middle = (np.arange(GRID) + 0.5) / GRID
+    x, y = np.meshgrid(left + (right - left) * middle, bottom + (top - bottom) * middle)
+    with np.errstate(all="ignore"):
+        return experiment.outputs(np.stack([x.ravel(), y.ravel()], axis=1))
+
+
 def _paint(axes: Axes, regions: Array, extent: tuple[float, float, float, float], count: int) -> None:
     """A light tint for each class, and a line where they meet."""
-    colors = style.CLASS_COLORS
-    tints = np.stack([style.lightened(colors[k % len(colors)]) for k in range(count)])
+    tints = np.stack([style.lightened(_class_look(k)[0]) for k in range(count)])
     axes.imshow(tints[regions], extent=extent, origin="lower", aspect=axes.get_aspect(), interpolation="nearest")
+    _draw_borders(axes, regions, extent, colors=style.QUIET, linewidths=1)
+
+
+def _shade(axes: Axes, shares: Array, extent: tuple[float, float, float, float]) -> None:
+    """The tint of the class with the largest share (classes, GRID, GRID) at each place, white where it leads by 0."""
+    colors = np.stack([1 - style.lightened(_class_look(k)[0], SHADE) for k in range(len(shares))])
+    ordered = np.sort(shares, axis=0)
+    lead = ordered[-1] - (ordered[-2] if len(ordered) > 1 else 0)
+    tints = 1 - lead[..., None] * colors[shares.argmax(axis=0)]
+    axes.imshow(tints, extent=extent, origin="lower", aspect=axes.get_aspect(), interpolation="nearest")
+
+
+def _draw_borders(axes: Axes, regions: Array, extent: tuple[float, float, float, float], **line: Any) -> None:
+    """A line where classes (GRID, GRID) meet."""
     left, right, bottom, top = extent
     middle = (np.arange(GRID) + 0.5) / GRID
     x, y = left + (right - left) * middle, bottom + (top - bottom) * middle
     for k in np.unique(regions)[1:]:
-        axes.contour(x, y, (regions == k).astype(float), levels=[0.5], colors=style.QUIET, linewidths=1)
+        axes.contour(x, y, (regions == k).astype(float), levels=[0.5], **line)
 
 
 def _listed(entries: list[style.Entry]) -> list[style.Entry]:

@@ -1,34 +1,43 @@
-"""What the pictures take from a run's checkpoint: the net, its data, and the epoch it is of."""
+"""What the pictures take from a run's checkpoint: the net, its data, and the epoch it is of; round by round."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+import numpy as np
 
 from tinynet import checkpoint as checkpoints
 from tinynet.errors import TinynetError
 from tinynet.evaluation import Figures
 from tinynet.experiment import Experiment, restore
+from tinynet.plots import style
 from tinynet.run import Run
 
 
 @dataclass
 class Saved:
-    """A checkpoint of a run.
+    """A checkpoint of a run, or one round of it.
 
     Parameters
     ----------
     experiment
-        With the parameters of the checkpoint.
+        With the parameters of the checkpoint; of several rounds those of the first.
     epoch
         After which they were saved.
     is_best
         Whether it is the best epoch, or else the last.
+    rounds
+        Each of several rounds by its number; empty where there is one only.
+    number
+        Which of several rounds this is.
     """
 
     experiment: Experiment
     epoch: int
     is_best: bool
+    rounds: dict[int, Saved] = field(default_factory=dict)
+    number: int | None = None
 
     @cached_property
     def figures(self) -> Figures:
@@ -37,8 +46,38 @@ class Saved:
 
     @property
     def when(self) -> str:
-        """Of which epoch the figures are: "at epoch 7 (best)"."""
-        return f"at epoch {self.epoch} ({'best' if self.is_best else 'last'})"
+        """Of which epoch the figures are: "at epoch 7 (best)", "at the best epoch of each"."""
+        which = "best" if self.is_best else "last"
+        return f"at the {which} epoch of each" if self.rounds else f"at epoch {self.epoch} ({which})"
+
+    @property
+    def each(self) -> list[Saved]:
+        """The rounds, or itself where there is one only."""
+        return list(self.rounds.values()) or [self]
+
+    @property
+    def error(self) -> str:
+        """The test error in words: "4.3 %", or "4.3 ± 1.2 %" over the rounds."""
+        shares = 100 * np.array([one.figures.error for one in self.each], float)
+        deviation = shares.std(ddof=1) if len(shares) > 1 else np.nan
+        return style.spread("error", float(shares.mean()), float(deviation))
+
+    def named(self, name: str) -> str:
+        """A run's name in a title, with what rounds these are where it has several."""
+        if self.rounds:
+            return style.of_rounds(name, len(self.rounds), len(self.experiment.rounds))
+        return style.of_round(name, self.number)
+
+    def data_named(self, name: str) -> str:
+        """The same for a picture of the data alone, which all rounds share unless each draws its own."""
+        return self.named(name) if getattr(self.experiment.config.dataset.cls, "generated", False) else name
+
+    def only(self, numbers: set[int]) -> Saved:
+        """These rounds, or the first where none of them is there; of a single round itself."""
+        rounds = {k: one for k, one in self.rounds.items() if k in numbers}
+        if len(rounds) > 1:
+            return replace(self, rounds=rounds)
+        return next(iter({**rounds, **self.rounds}.values()), self)
 
 
 def saved_by(run: Run, notes: list[str]) -> Saved | None:
@@ -50,7 +89,10 @@ def saved_by(run: Run, notes: list[str]) -> Saved | None:
         return None
     try:
         checkpoint = checkpoints.read(path)
-        return Saved(restore(checkpoint, str(path)), checkpoint.epoch, is_best)
+        experiment = restore(checkpoint, str(path))
+        each = zip(experiment.rounds, checkpoint.epochs, strict=True)
+        rounds = {k: Saved(one, epoch, is_best, number=k) for k, (one, epoch) in enumerate(each)}
+        return Saved(experiment, checkpoint.epoch, is_best, rounds if len(rounds) > 1 else {})
     except TinynetError as error:
         notes.append(f"{str(error).removesuffix('.')}. Only the curves are drawn.")
         return None

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from tinynet.core import Array
+from tinynet.history import rounded
 
 RULES: dict[str, Any] = {
     "figure.figsize": (8, 5),
@@ -58,6 +59,10 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*")
 DIGIT_SPACE = "\u2007"
 # What is not a curve or a class: the best epoch, a baseline, a border.
 QUIET = "0.35"
+# Of one round among several.
+FAINT = "0.7"
+# How much of its colour a band of deviations has.
+BAND = 0.2
 
 # Of a curve: colour, dashes, marker.
 Look = tuple[str, str, str]
@@ -179,6 +184,16 @@ def entry_of_points(color: str, marker: str) -> Line2D:
     return Line2D([], [], linestyle="none", color=color, marker=marker, markersize=10, markeredgecolor="white")
 
 
+def entry_of_band() -> Line2D:
+    """What a legend shows for the bands around curves."""
+    return Line2D([], [], color=QUIET, alpha=BAND, linewidth=12, solid_capstyle="butt")
+
+
+def entry_of_area(color: str, share: float) -> Line2D:
+    """What a legend shows for an area in a colour mixed with white."""
+    return Line2D([], [], linestyle="none", color=tuple(lightened(color, share)), marker="s", markersize=13)
+
+
 def epoch_axis(axes: Axes, last: int) -> None:
     """The horizontal axis of a curve: whole epochs from 0 to the last."""
     axes.set_xlabel("epoch")
@@ -213,3 +228,20 @@ def titled(name: str, figure: str) -> str:
 def number(quantity: str, value: float) -> str:
     """A loss with four digits; an error, which is in percent here, with one decimal."""
     return f"{value:.1f} %" if quantity == "error" else f"{value:.4g}"
+
+
+def spread(quantity: str, mean: float, deviation: float) -> str:
+    """A mean with its standard deviation: "4.3 ± 1.2 %", "0.147 ± 0.088"; the mean alone where that is not known."""
+    if not np.isfinite(deviation):
+        return number(quantity, mean)
+    return " ± ".join(rounded(mean, deviation)) + " %" * (quantity == "error")
+
+
+def of_round(name: str, number: int | None) -> str:
+    """A run's name with the number of the round that a picture is of, if it is of one among several."""
+    return name if number is None else f"{shortened(name, 44)}, round {number}"
+
+
+def of_rounds(name: str, count: int, total: int) -> str:
+    """A run's name with how many of its rounds a picture is of."""
+    return f"{shortened(name, 40)}, {f'{count} of ' * (count < total)}{total} rounds"
