@@ -58,8 +58,7 @@ class Experiment(Parts):
         return Rounds(learners)
 
     def train(self) -> Iterator[Record]:
-        """Train to the last epoch; yields a record per epoch and round, the first (epoch 0) for the parameters it starts
-        from.
+        """Train to the last epoch; yields a record per epoch and round, from epoch 0 on, the parameters it starts from.
 
         What is left undone goes on at the next call; a finished training yields nothing.
 
@@ -170,7 +169,7 @@ def build(config: Config) -> Experiment:
     for number in range(config.training.rounds):
         # Data from a file are the same in all rounds.
         first = rounds[0] if rounds and not _generated(config) else None
-        one = Experiment.of(config.of_round(number), first and first.description)
+        one = Experiment.of(config.of_round(number), first.description if first else None)
         one.first = first
         if old is not None:
             which = number if len(old.rounds) > 1 else 0
