@@ -18,6 +18,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("PyTorch is not installed: pip install torch==2.13.0")
 
+import numpy as np
 import peers
 from job import parts
 from torch import nn
@@ -189,8 +190,8 @@ def timed(training):
 
 def spread(values, digits=1, unit=" %", scale=100):
     """Mean ± sample deviation, in percent unless another unit and scale are given."""
-    mean = scale * sum(values) / len(values)
-    deviation = (sum((scale * value - mean) ** 2 for value in values) / max(1, len(values) - 1)) ** 0.5
+    values = np.array(values)
+    mean, deviation = scale * values.mean(), scale * values.std(ddof=1) if len(values) > 1 else 0.0
     return f"{mean:.{digits}f}{unit} ± {deviation:.{digits}f}"
 
 

@@ -80,7 +80,10 @@ class Stacked:
 def stacked(config):
     experiment = tinynet.build(config)
     if not experiment.training.stacked:
-        raise UsageError(f"{config.source.file}: tinynet does not stack the rounds of this config")
+        count = config.training.rounds
+        raise UsageError(
+            f"{config.source.file}: tinynet does not stack {count} round{'s' * (count > 1)} of this config"
+        )
     records, seconds = dense.timed(experiment.train())
     last = [record for record in records if record.epoch == config.training.epochs]
     return seconds, sum(record.seconds for record in last)

@@ -61,10 +61,12 @@ class Trial:
                 curve[r.epoch] = r.train_loss, r.train_error, r.test_loss, r.test_error, r.seconds
         except DivergedError:
             pass
+        curve[~np.isfinite(curve[:, 0])] = np.nan  # PyTorch goes on
         times = []
         for _ in range(TESTS):
             start = time.perf_counter()
-            test()
+            with np.errstate(all="ignore"):
+                test()
             times.append(time.perf_counter() - start)
         return cls(curve, median(times), commonest)
 
@@ -105,8 +107,10 @@ def swept(load, path, values):
 def figure(found, column):
     """An error over the rounds: mean ± deviation, and how many rounds diverged."""
     values = [trial.last[column] for trial in found if np.isfinite(trial.last[column])]
-    lost = len(found) - len(values)
-    return ", ".join([dense.spread(values)] * bool(values) + [f"{lost} diverged"] * bool(lost))
+    cells = [dense.spread(values)] if values else []
+    if len(values) < len(found):
+        cells.append(f"{len(found) - len(values)} diverged")
+    return ", ".join(cells)
 
 
 def table(words, found):
@@ -114,7 +118,8 @@ def table(words, found):
     yield peers.header(words, "side", "train error", "test error", "commonest class", "training", "testing")
     for value, sides in found.items():
         for side, done in sides.items():
-            training = f"{median(trial.last[4] for trial in done):.3f} s"
+            seconds = [trial.last[4] for trial in done if np.isfinite(trial.last[4])]
+            training = f"{median(seconds):.3f} s" if seconds else "–"
             testing = f"{1000 * median(trial.testing for trial in done):.2f} ms"
             commonest = f"{100 * np.mean([trial.commonest for trial in done]):.1f} %"
             yield peers.row([value, side, figure(done, 1), figure(done, 3), commonest, training, testing])
@@ -138,7 +143,7 @@ def draw(path, words, found, config):
             axes.set(xlabel=words, xscale="log")
             axes.set_xticks(list(found), [f"{value:g}" for value in found])
             axes.minorticks_off()
-        picture.legend(*errors.get_legend_handles_labels(), loc="outside upper left", ncols=3)
+        picture.legend(*errors.get_legend_handles_labels(), loc="outside lower center", ncols=3)
         curves(losses, words, found)
         picture.suptitle(f"{config.name}: {words}; {config.training.rounds} rounds, mean ± deviation")
         style.save(picture, path)
@@ -171,7 +176,8 @@ def curves(axes, words, found):
             if side == SIDES[0]:
                 entries.append((line, f"{value:g}"))
     style.log_axis(axes, max(highest) / min(lowest))
-    axes.set(xlabel="epoch", ylabel="mean test loss (PyTorch dashed)")
+    style.epoch_axis(axes, len(mean) - 1)
+    axes.set_ylabel("mean test loss (PyTorch dashed)")
     if len(entries) > 1:
         axes.legend(*zip(*entries, strict=True), title=words, alignment="left")
 

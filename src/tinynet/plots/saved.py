@@ -11,7 +11,7 @@ from tinynet import checkpoint as checkpoints
 from tinynet.errors import TinynetError
 from tinynet.evaluation import Figures
 from tinynet.experiment import Experiment, restore
-from tinynet.plots import style
+from tinynet.plots.style import of_round, of_rounds, spread
 from tinynet.run import Run
 
 
@@ -60,13 +60,13 @@ class Saved:
         """The test error in words: "4.3 %", or "4.3 ± 1.2 %" over the rounds."""
         shares = 100 * np.array([one.figures.error for one in self.each], float)
         deviation = shares.std(ddof=1) if len(shares) > 1 else np.nan
-        return style.spread("error", float(shares.mean()), float(deviation))
+        return spread("error", float(shares.mean()), float(deviation))
 
     def named(self, name: str) -> str:
         """A run's name in a title, with what rounds these are where it has several."""
         if self.rounds:
-            return style.of_rounds(name, len(self.rounds), len(self.experiment.rounds))
-        return style.of_round(name, self.number)
+            return of_rounds(name, len(self.rounds), len(self.experiment.rounds))
+        return of_round(name, self.number)
 
     def data_named(self, name: str) -> str:
         """The same for a picture of the data alone, which all rounds share unless each draws its own."""
