@@ -209,6 +209,11 @@ def test_other_datasets_are_not_comparable(run_of):
     assert found.to_json()["differences"] == {"b": None, "c": None}
 
 
+def test_other_datasets_with_the_same_options_are_not_comparable(run_of):
+    runs = [run_of(name, [0.1], [0.2], parts={"Disk: {": f"{name}: {{noise: 0.1, "}) for name in ("Moons", "XOR")]
+    assert compare(runs).differences == [None]
+
+
 def test_more_data_of_the_same_kind_are_comparable(run_of):
     a, b = run_of("a", [0.1], [0.2]), run_of("b", [0.1], [0.2], overrides=["dataset.Disk.train=80"])
     found = compare([a, b])

@@ -18,7 +18,7 @@ from tinynet.errors import UsageError
 from tinynet.experiment import build
 from tinynet.history import by_round, counted, course, decimals, ended, rounded
 from tinynet.learner import Record
-from tinynet.plots import confusion, curves, draw, plane, style
+from tinynet.plots import confusion, curves, draw, plane, series, style
 from tinynet.plots.saved import Saved, saved_by
 from tinynet.run import Run, resume
 
@@ -325,6 +325,21 @@ def test_what_shows_one_round_says_which(train, monkeypatch):
     found = titles(monkeypatch, train())
     assert found["data"] == "small, round 0: the data"
     assert [found[name].startswith("small, 3 rounds:") for name in ("loss", "error", "boundary")] == [True] * 3
+
+
+def test_a_round_that_was_not_trained_yet_is_in_no_boundary(train, monkeypatch):
+    run = train(stacked=False, stop=(1, 0))
+    assert titles(monkeypatch, run, notes=[])["boundary"].startswith("small, round 0: test error")
+
+
+def test_the_commonest_class_of_one_round_is_that_of_its_own_data(train):
+    run = train()
+    errors = [one.experiment.evaluate().commonest_error for one in load(run).rounds.values()]
+    assert len(set(errors)) > 1
+    assert [series.commonest_error(run, k) for k in range(ROUNDS)] == errors
+    assert series.commonest_error(run) == pytest.approx(np.mean(errors))
+    (run.folder / "summary.json").unlink()
+    assert series.commonest_error(run, 0) is None
 
 
 @pytest.mark.parametrize("number", [0, 2])
