@@ -457,7 +457,7 @@ def test_names_of_any_length_and_script(name, tmp_path: Path):
     assert span.x1 <= width * figure.dpi
 
 
-@pytest.mark.parametrize(("count", "columns"), [(4, 1), (8, 2), (12, 3), (100, 6)])
+@pytest.mark.parametrize(("count", "columns"), [(4, 1), (8, 2), (16, 3), (100, 6)])
 def test_a_long_chain_is_folded(count, columns):
     net = Net([layer for _ in range(count // 2) for layer in (Linear(9), ReLU())], (9,))
     figure = drawn(net)

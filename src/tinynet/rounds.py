@@ -85,8 +85,14 @@ class Rounds:
         while not self.finished:
             learners = [learner for learner in self.learners if not learner.finished]
             for learner in learners:
-                if not learner.progress.records:
+                progress = learner.progress
+                if not progress.records:
                     yield learner.measure(0)
+                # A training that was stopped between two rounds' measurements has this one's still to do.
+                if progress.samples == len(learner.parts.dataset.train):
+                    yield learner.measure(progress.epoch + 1)
+            if any(learner.finished for learner in learners):
+                continue
             self.stack = stack = Stack(learners)
             while not any(learner.finished for learner in learners):
                 yield from stack.epoch()
@@ -150,6 +156,8 @@ class Stack:
 
     def settle(self) -> None:
         """Tell each learner what has been done: after an epoch, and before its state is kept."""
+        if not self.batches:
+            return  # a learner that has been measured since has begun its sums anew
         for learner, loss_sum, errors in zip(self.learners, self.loss_sums, self.errors, strict=True):
             progress = learner.progress
             progress.loss_sum, progress.errors = float(loss_sum), int(errors)

@@ -34,7 +34,7 @@ def figures_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     heading = ["", *(name.replace("_", " ") for name in names)]
     cells = [
-        [which, *(str(row[name]) if name == "epoch" else figure(name, row.get(name)) for name in names)]
+        [which, *(f"{row[name]:.4g}" if name == "epoch" else figure(name, row.get(name)) for name in names)]
         for which, row in rows.items()
     ]
     return table([heading, *cells])
