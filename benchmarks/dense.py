@@ -31,8 +31,9 @@ from tinynet.learner import Record
 LAYERS = {"Linear", "ReLU", "Tanh", "Sigmoid", "Sum"}
 LOSSES = {"MSE": nn.MSELoss, "CrossEntropy": nn.CrossEntropyLoss}
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-# Options of a config, at values that mean nothing to do.
-PLAIN = {"shuffle": True, "clip_norm": None, "early_stopping": None}
+CODINGS = {"sign", "one_hot", "signed_one_hot"}
+# Options of a training, at the values that the twin goes by.
+PLAIN = {"shuffle": True, "clip_norm": None, "early_stopping": None, "evaluate_train": True}
 
 torch.set_num_threads(1)
 
@@ -111,10 +112,18 @@ class PyTorch:
         One round.
     order
         The order of the rows in an epoch, as a function of the epoch; by default PyTorch's own.
+
+    Raises
+    ------
+    UsageError
+        If the targets are no classes, or coded in another way.
     """
 
     def __init__(self, experiment, order=None):
         config = experiment.config
+        if experiment.coding not in CODINGS:
+            known = ", ".join(sorted(CODINGS))
+            raise UsageError(f"{config.source.file}: the benchmarks of dense nets have a twin for targets: {known}")
         torch.manual_seed(config.seed)
         self.config, self.coding = config, experiment.coding
         self.takes_labels = experiment.loss.takes_labels

@@ -284,7 +284,12 @@ def test_a_training_that_diverges_is_said_to(load, tmp_path):
         ("paper_table.py", ["mnist-lenet"], "no twin of Conv2d, Flatten, MaxPool2d, schedule"),
         ("paper_table.py", ["--rounds", "0"], "must be a whole number > 0, not '0'"),
         ("paper_table.py", ["--set", "training.epoch=1"], "Did you mean"),
-        ("rounds.py", ["--config", "spirals"], "no twin of init, schedule"),
+        ("rounds.py", ["--config", "spirals"], "no twin of init, schedule, training.evaluate_train"),
+        (
+            "rounds.py",
+            ["--set", "layers[6].Linear.out_features=1", "--set", "dataset.Disk.targets=binary"],
+            "targets: ",
+        ),
         ("rounds.py", ["--rounds", "1", "--set", "training.epochs=1"], "tinynet does not stack 1 round"),
         ("sweep.py", [], "--out"),
         ("sweep.py", ["--out", "{folder}", "--axes", "width"], "invalid choice: 'width'"),
