@@ -7,7 +7,7 @@ import pytest
 
 import tinynet
 from tinynet.builder import Parts
-from tinynet.errors import DataError
+from tinynet.errors import ConfigError, DataError
 from tinynet.losses import BinaryCrossEntropy
 
 DISK = "Disk: {train: 40, test: 20}"
@@ -364,3 +364,23 @@ def test_data_beyond_float32_is_told_at_the_dataset(problems, changed, make, tmp
     assert problems(changed(plain)) == [f"{problem} Scale them in the file."]
     (problem,) = problems(changed(standardised))
     assert problem == "c.yaml:3:3: dataset.NPZ: numbers up to 1e+300 cannot be standardised. Scale them in the file."
+
+
+@pytest.mark.parametrize("behind", ["Identity", "Flatten", "Reshape: [2]", "Identity, Flatten"])
+def test_a_second_softmax_is_found_behind_layers_that_change_no_number(write, behind):
+    layers = f"[Linear: 2, Softmax, {behind}]"
+    text = f"dataset: Disk\nlayers: {layers}\nloss: CrossEntropy\noptimizer: SGD\n"
+    with pytest.raises(ConfigError, match=r"layers\[1\] Softmax: CrossEntropy takes logits and has its own Softmax"):
+        tinynet.build(tinynet.load(write(text)))
+
+
+def test_bytes_are_shares_for_binary_cross_entropy(write, tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (6, 3, 3), dtype=np.uint8)
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=np.arange(6) % 2, x_test=x, y_test=np.arange(6) % 2)
+    text = (
+        "dataset: {NPZ: {path: d.npz, targets: inputs}}\nlayers: [Flatten, Linear: 9, Reshape: [1, 3, 3]]\n"
+        "loss: BinaryCrossEntropy\noptimizer: SGD\ntraining: {epochs: 1}\n"
+    )
+    assert len(list(tinynet.build(tinynet.load(write(text))).train())) == 2
+    with pytest.raises(ConfigError, match=r"needs targets from 0 to 1"):
+        tinynet.build(tinynet.load(write(text.replace("targets: inputs", "targets: inputs, standardize: true"))))

@@ -96,7 +96,8 @@ def columns(run: Run, name: str) -> list[list[float]]:
 
 
 def names(paths: list[Path]) -> list[str]:
-    return [path.name for path in paths]
+    """The pictures but for the network, which every run has."""
+    return [path.name for path in paths if path.stem != "network"]
 
 
 def texts(figure: Figure) -> list[str]:
@@ -346,7 +347,8 @@ def test_the_commonest_class_of_one_round_is_that_of_its_own_data(train):
 def test_one_round_by_itself(train, monkeypatch, figure, number):
     run = train()
     found = titles(monkeypatch, run, number=number)
-    assert list(found) == ["loss", "error", "data", "boundary"]
+    assert list(found) == ["loss", "error", "data", "boundary", "network"]
+    del found["network"]  # which is the same in all rounds
     assert all(title.startswith(f"small, round {number}:") for title in found.values())
     one = load(run).rounds[number]
     pictures = curves.of_one_run(run, one, number)
@@ -436,7 +438,7 @@ def test_command_line(train, tmp_path, capsys):
     run = train()
     assert execute(["plot", str(run.folder), "--round", "1", "--format", "svg"]) == 0
     assert [Path(line).name for line in capsys.readouterr().out.split()] == [
-        "loss.svg", "error.svg", "data.svg", "boundary.svg"
+        "loss.svg", "error.svg", "data.svg", "boundary.svg", "network.svg"
     ]  # fmt: skip
     assert execute(["plot", str(run.folder), "--round", "3"]) == 2
     assert "there is no round 3. The rounds are 0 to 2." in capsys.readouterr().err

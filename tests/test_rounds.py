@@ -172,6 +172,48 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, overrides, after
     assert [row[0] for row in rows[0][1:]] == sorted(row[0] for row in rows[0][1:])
 
 
+def test_what_is_left_undone_goes_on_at_the_next_call():
+    whole, cut = experiment(rounds=3), experiment(rounds=3)
+    list(whole.train())
+    for after in (1, 7, 12):
+        for count, _ in enumerate(cut.training.steps(), start=1):
+            if count == after:
+                break
+    list(cut.train())
+    for mine, theirs in zip(whole.rounds, cut.rounds, strict=True):
+        assert mine.net.vector.all_tensors.tobytes() == theirs.net.vector.all_tensors.tobytes()
+        assert [figures(r) for r in mine.learner.progress.records] == [
+            figures(r) for r in theirs.learner.progress.records
+        ]
+
+
+@pytest.mark.parametrize("after", [15, 16, 17, 28])
+def test_a_schedule_is_the_same_after_a_stop_between_two_measurements(tmp_path, after, monkeypatch):
+    monkeypatch.setattr("tinynet.run.WATCH_SECONDS", 0)
+    schedule = "schedule={StepLR: {step_size: 1, gamma: 0.5}}"
+    cut = experiment(schedule, rounds=3)
+    run, steps = Run.create(cut, tmp_path, []), []
+
+    def watch(record):
+        steps.append(record)
+        run.stop = len(steps) == after
+
+    assert run.train(cut, watch) == "interrupted"
+    again, resumed = resume(run.folder, [])
+    again.train(resumed, lambda record: None)
+    rates = {record.epoch: record.learning_rate for record in again.records() if record.round == 0}
+    assert rates == {0: None, 1: 0.1, 2: 0.05, 3: 0.025}
+    assert all(record.learning_rate == rates[record.epoch] for record in again.records())
+
+
+def test_a_changed_optimizer_counts_in_a_stack_too():
+    whole, single = experiment(rounds=2), experiment(seed=1)
+    for one in (*whole.rounds, single):
+        one.optimizer.lr = 0.01
+    list(whole.train()), list(single.train())
+    assert whole.rounds[1].net.vector.all_tensors.tobytes() == single.net.vector.all_tensors.tobytes()
+
+
 def test_the_figures_of_every_epoch_are_those_of_a_run_without_checkpoints(tmp_path):
     whole = experiment("training.evaluate_train=false", "training.checkpoint_seconds=0", rounds=2)
     run = Run.create(whole, tmp_path, [])

@@ -54,7 +54,7 @@ def trained(text, write, tmp_path):
     def train(layers, dataset="", *overrides):
         experiment = tinynet.build(tinynet.load(write(text(layers, "old", dataset), "old.yaml"), *overrides))
         run = Run.create(experiment, tmp_path / "runs", ["tinynet", "train"])
-        run.train(experiment.learner, lambda record: None)
+        run.train(experiment, lambda record: None)
         return run, experiment
 
     return train
@@ -335,7 +335,7 @@ def test_it_comes_along_where_the_config_does_not_ask_for_it(trained, started, t
     np.testing.assert_array_equal(new.outputs(x), old.outputs(x))
     assert new.config.to_json()["dataset"]["Disk"]["standardize"] is True
     run = Run.create(new, tmp_path / "runs", [])
-    run.train(new.learner, lambda record: None)
+    run.train(new, lambda record: None)
     loaded = tinynet.load_checkpoint(run.last_path)
     assert loaded.evaluate().loss == new.evaluate().loss
 
@@ -386,7 +386,7 @@ def regression(text, write, tmp_path):
     def train(*arguments):
         experiment = tinynet.build(of(*arguments))
         run = Run.create(experiment, tmp_path / "runs", [])
-        run.train(experiment.learner, lambda record: None)
+        run.train(experiment, lambda record: None)
         return experiment
 
     train.build = lambda *arguments: tinynet.build(of(*arguments))
@@ -454,7 +454,7 @@ def test_images_in_bytes_keep_the_old_standardisation(write, tmp_path):
     images(tmp_path / "new.npz", rng, size=8)
     old = tinynet.build(tinynet.load(write(config.replace("FILE", "old.npz"), "old.yaml")))
     run = Run.create(old, tmp_path / "runs", [])
-    run.train(old.learner, lambda record: None)
+    run.train(old, lambda record: None)
     new = tinynet.build(tinynet.load(write(config.replace("FILE", "new.npz") + "  start_from: runs/old\n")))
     mean = old.description.input_scaling.mean
     np.testing.assert_array_equal(new.description.input_scaling.mean, mean)
@@ -470,7 +470,7 @@ def test_the_standardisation_of_another_size_is_refused(write, tmp_path):
         images(tmp_path / f"{name}.npz", np.random.default_rng(0), size, "float64")
     old = tinynet.build(tinynet.load(write(config.replace("FILE", "old.npz"), "old.yaml")))
     run = Run.create(old, tmp_path / "runs", [])
-    run.train(old.learner, lambda record: None)
+    run.train(old, lambda record: None)
     config = config.replace("FILE", "new.npz")
     with pytest.raises(ConfigError) as caught:
         tinynet.build(tinynet.load(write(config + "  start_from: runs/old\n", "new.yaml")))
@@ -492,7 +492,7 @@ def test_classes_of_other_names_are_said(write, tmp_path):
         write("a,b,y\n" + rows, f"{name}.csv")
     old = tinynet.build(tinynet.load(write(config.replace("FILE", "old.csv"), "old.yaml")))
     run = Run.create(old, tmp_path / "runs", [])
-    run.train(old.learner, lambda record: None)
+    run.train(old, lambda record: None)
     config = config.replace("FILE", "new.csv")
     new = tinynet.build(tinynet.load(write(config + "  start_from: runs/old\n")))
     assert new.started.notes[-1] == "The classes of head were p, q; here they are p, r."
@@ -626,7 +626,7 @@ def test_a_run_needs_the_old_checkpoint_no_more(trained, started, tmp_path):
     old_run, _ = trained(NAMED, SCALED)
     new = started(NAMED, SCALED, "runs/old", "seed=3")
     run = Run.create(new, tmp_path / "runs", [])
-    run.train(new.learner, lambda record: None)
+    run.train(new, lambda record: None)
     whole = started(NAMED, SCALED, "runs/old", "seed=3", "training.epochs=4")
     list(whole.train())
     old_run.last_path.unlink()

@@ -163,7 +163,10 @@ def build(config: Config) -> Experiment:
         checkpoint = checkpoints.read(file)
         old, epochs = restore(checkpoint, file), checkpoint.epochs
         if len(old.rounds) not in (1, config.training.rounds):
-            message = f"{file} has {len(old.rounds)} rounds, but this training {config.training.rounds}."
+            count = config.training.rounds
+            message = (
+                f"{file} has {len(old.rounds)} rounds, but this training {count}. Write as many, or start from one."
+            )
             raise config.error(("training", "start_from"), message)
     rounds: list[Experiment] = []
     for number in range(config.training.rounds):

@@ -75,7 +75,11 @@ def _last_layer(config: Config, net: Net, loss: Loss) -> Iterator[Problem]:
     """No second Softmax or Sigmoid before a loss that has its own."""
     logits = {CrossEntropy: "Softmax", BinaryCrossEntropy: "Sigmoid"}
     inside = next((own for kind, own in logits.items() if isinstance(loss, kind)), None)
-    end = net.graph.nodes[-1]
+    nodes = net.graph.nodes
+    end = nodes[-1]
+    # Through what changes no number.
+    while type(end.layer).__name__ in ("Identity", "Flatten", "Reshape") and end.sources[0] >= 0:
+        end = nodes[end.sources[0]]
     if inside is not None and type(end.layer).__name__ in ("Softmax", "Sigmoid"):
         reason = f"{type(loss).__name__} takes logits and has its own {inside}"
         yield config.layer_keys(end.place), f"{reason}. Remove this layer."

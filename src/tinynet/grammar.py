@@ -159,6 +159,8 @@ def in_example(form: type[BaseModel]) -> str:
     """`, as in …` with an example of the whole; empty where there is none."""
     cls = _component(form)
     text = registry.documentation(cls).example if cls else getattr(form, "example", "")
+    if cls and text == cls.__name__:  # which its docstring gives no other example of
+        text = f"{text}: {{{next(o.name for o in registry.options(cls) if o.required)}: …}}"
     return f", as in `{plain(text)}`" if text else ""
 
 

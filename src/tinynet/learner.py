@@ -159,6 +159,11 @@ class Learner:
             yield from self._epoch()
             yield self.measure(self.progress.epoch + 1)
 
+    def set_rate(self) -> None:
+        """Set the optimizer's factor to that of the epoch that is under way."""
+        parts = self.parts
+        parts.optimizer.factor = learning_rate_factor(parts.schedules, self.progress.epoch, self.options.epochs)
+
     def order(self) -> Array:
         """The rows of the training split in the order of the epoch that is under way."""
         count = len(self.parts.dataset.train)
@@ -168,7 +173,7 @@ class Learner:
 
     def _epoch(self) -> Iterator[None]:
         parts, progress, data = self.parts, self.progress, self.parts.dataset.train
-        parts.optimizer.factor = learning_rate_factor(parts.schedules, progress.epoch, self.options.epochs)
+        self.set_rate()
         order = self.order() if self.options.shuffle else None
         # In a context of its own NumPy warns of no overflow, which shows in the loss; the caller's stays as it is.
         quiet = copy_context()

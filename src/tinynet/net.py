@@ -310,5 +310,7 @@ def _check_owner(layer: Layer) -> None:
     if type(owner) is not type(layer):
         kind = f"that is a {type(owner).__name__}, not a {type(layer).__name__}"
         raise ShapeError(f"cannot share the parameters of {owner.name!r}: {kind}.")
+    if layer.share is not None and getattr(layer, "init", "uniform") != "uniform":
+        raise ShapeError(f"shares the parameters of {owner.name!r}, which has the initial values. Remove init here.")
     if not layer.trainable and any(p.trainable for p in owner.parameters):
         raise ShapeError(f"shares the parameters of {owner.name!r}, so write `trainable: false` there.")

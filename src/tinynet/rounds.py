@@ -7,6 +7,7 @@ last bit, as of one after another.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextvars import copy_context
 from time import perf_counter
@@ -20,7 +21,6 @@ from tinynet.evaluation import classify, compare_with, in_units
 from tinynet.learner import Learner, Record
 from tinynet.net import Net
 from tinynet.registry import Component
-from tinynet.schedules import learning_rate_factor
 
 # Numbers in one parameter. Ten rounds took 0.5 to 0.7 of their time one after another at 4096, the same beyond 20,000.
 LARGEST = 10_000
@@ -78,26 +78,34 @@ class Rounds:
 
     def steps(self) -> Iterator[Record | None]:
         """As `Learner.steps`: a record for each round and epoch, and None after each batch."""
+        self.settle()
         if not self.stacked:
             for learner in self.learners:
                 yield from learner.steps()
             return
         while not self.finished:
-            learners = [learner for learner in self.learners if not learner.finished]
+            yield from self._catch_up()
+            waiting = [learner for learner in self.learners if not learner.finished]
+            if not waiting:
+                return
+            # All are at the same place, but for a training whose rounds were stopped at different ones.
+            places = [(learner.progress.epoch, learner.progress.batch) for learner in waiting]
+            learners = [learner for learner, place in zip(waiting, places, strict=True) if place == min(places)]
+            if self.stack is None or self.stack.learners != learners:
+                self.stack = Stack(learners)
+            yield from self.stack.epoch()
             for learner in learners:
-                progress = learner.progress
-                if not progress.records:
-                    yield learner.measure(0)
-                # A training that was stopped between two rounds' measurements has this one's still to do.
-                if progress.samples == len(learner.parts.dataset.train):
-                    yield learner.measure(progress.epoch + 1)
-            if any(learner.finished for learner in learners):
-                continue
-            self.stack = stack = Stack(learners)
-            while not any(learner.finished for learner in learners):
-                yield from stack.epoch()
-                for learner in learners:
-                    yield learner.measure(learner.progress.epoch + 1)
+                yield learner.measure(learner.progress.epoch + 1)
+
+    def _catch_up(self) -> Iterator[Record]:
+        """Measure the rounds that have nothing else left to do in their epoch."""
+        for learner in self.learners:
+            progress = learner.progress
+            if not progress.records:
+                yield learner.measure(0)
+            if progress.samples == len(learner.parts.dataset.train):
+                learner.set_rate()
+                yield learner.measure(progress.epoch + 1)
 
 
 class Stack:
@@ -114,8 +122,8 @@ class Stack:
         self.parts, self.options = learners[0].parts, learners[0].options
         self.nets = [learner.parts.net for learner in learners]
         self.net = Net.stack(self.nets)
-        self.optimizer = self.parts.config.optimizer.make()
-        self.optimizer.steps = self.parts.optimizer.steps
+        self.optimizer = copy.copy(self.parts.optimizer)
+        self.optimizer.clock, self.optimizer.state = None, {}
         for name in self.optimizer.state_names:
             rows = [learner.parts.optimizer.remember(name, learner.parts.net.vector.tensor) for learner in learners]
             self.optimizer.state[name] = np.stack(rows)
@@ -135,10 +143,9 @@ class Stack:
         self.loss_sums[:] = [learner.progress.loss_sum for learner in self.learners]
         self.errors[:] = [learner.progress.errors for learner in self.learners]
         learners, progress = self.learners, self.learners[0].progress
-        factor = learning_rate_factor(self.parts.schedules, progress.epoch, self.options.epochs)
         for learner in learners:
-            learner.parts.optimizer.factor = factor
-        self.optimizer.factor = factor
+            learner.set_rate()
+        self.optimizer.factor = self.parts.optimizer.factor
         rows = np.array([learner.order() for learner in learners])
         if not self.shared:
             rows += self.samples * np.arange(len(learners))[:, None]

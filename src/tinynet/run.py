@@ -133,7 +133,8 @@ class Run:
                     if record is not None:
                         csv.writer(file, lineterminator="\n").writerow(_row(record))
                         file.flush()
-                        good = self.capture(experiment)
+                        training.settle()
+                        good[record.round] = capture(training.learners[record.round])
                     if record is not None or moment - watched >= WATCH_SECONDS:
                         watch(record)
                         watched = moment

@@ -122,8 +122,14 @@ def _raise(config: Config, problems: Sequence[Problem]) -> None:
         raise ConfigError([config.source.problem(keys, message) for keys, message in problems])
 
 
-def _kinds(net: Net) -> list[tuple[str, str]]:
-    return [(str(layer.name), type(layer).__name__) for layer in net.layers]
+def _kinds(net: Net) -> list[tuple[str, str, str]]:
+    """For each layer its name, its kind, and what it reads where that is not the layer before."""
+    found = []
+    for index, node in enumerate(net.graph.nodes):
+        sources = ("input" if source < 0 else str(net.layers[source].name) for source in node.sources)
+        reads = "" if node.sources == [index - 1] else f" of {listed(list(sources))}"
+        found.append((str(node.layer.name), type(node.layer).__name__, reads))
+    return found
 
 
 def _tensors(layer: Layer) -> dict[str, Parameter]:
@@ -224,7 +230,7 @@ def _first_difference(net: Net, old: Net) -> str:
     """`the first to differ is relu1 (ReLU), there tanh1 (Tanh)`"""
     both = zip_longest(_kinds(net), _kinds(old))
     here, there = next(pair for pair in both if pair[0] != pair[1])
-    said = [f"{each[0]} ({each[1]})" if each else "none" for each in (here, there)]
+    said = [f"{each[0]} ({each[1]}{each[2]})" if each else "none" for each in (here, there)]
     return f"the first to differ is {said[0]}, there {said[1]}"
 
 

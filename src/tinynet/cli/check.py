@@ -55,6 +55,8 @@ def command(
 
     if everything and with_torch:
         raise click.UsageError("--all goes with the check by differences, not with --torch, which compares everything")
+    if tolerance is not None and not tolerance > 0:  # NaN, which is in no range and out of none
+        raise click.UsageError("--tolerance must be above 0 and at most 1, as in 1e-6")
     parts = in_float64(load(config, *overrides, *([f"seed={seed}"] if seed is not None else [])))
     start = perf_counter()
     if with_torch:

@@ -85,12 +85,9 @@ def _over(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """The figures over several rounds: means, the sum of the seconds, and the spread."""
     from tinynet.summary import SPREAD, over_rounds
 
-    names = [
-        name
-        for name in ("loss", "error", "errors", "r2", "mean_absolute_error", "commonest_error")
-        if name in rounds[0]
-    ]
-    spread = over_rounds([{name: row[name] for name in names} for row in rounds])
+    names = ("loss", "error", "errors", "r2", "mean_absolute_error", "commonest_error")
+    trained = [row for row in rounds if row["epoch"]] or rounds
+    spread = over_rounds([{name: row[name] for name in names if name in row} for row in trained])
     found = {"samples": rounds[0]["samples"], **spread["mean"], "seconds": sum(row["seconds"] for row in rounds)}
     return found | {which: spread[which] for which in SPREAD[1:]}
 
@@ -128,5 +125,8 @@ def _text_of_rounds(found: dict[str, Any]) -> str:
         rows.append([*(str(row[name]) for name in ("round", "seed", "epoch")), *(figure(n, row[n]) for n in names)])
     rows.append(["mean", "", "", *(figure(name, found[name]) for name in names)])
     rows.append(["deviation", "", "", *(figure(name, found["standard_deviation"][name]) for name in names)])
+    untrained = sum(row["epoch"] == 0 for row in found["per_round"])
+    if 0 < untrained < len(found["per_round"]):
+        rows[-2][0] = f"mean of the {len(found['per_round']) - untrained} trained"
     heading = f"{found['checkpoint']}, {found['split']} split of {found['samples']:,} samples"
     return f"{heading}\n{table(rows)}"

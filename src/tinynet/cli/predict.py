@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @click.argument("checkpoint", metavar="CHECKPOINT|RUN", type=click.Path())
 @click.argument("data", metavar="data.csv|data.npz", type=click.Path())
 @click.option("--out", type=click.Path(), help="File to write, instead of printing.")
-@click.option("--round", "number", type=click.IntRange(min=0), default=0, help="Which of several rounds, from 0.")
+@click.option("--round", "number", type=click.IntRange(min=0), help="Which of several rounds; by default the first, 0.")
 @plugin_option
-def command(checkpoint: str, data: str, out: str | None, number: int) -> None:
+def command(checkpoint: str, data: str, out: str | None, number: int | None) -> None:
     """The class and probabilities (or the values) for each row of a .csv or .npz file, as CSV.
 
     A .csv has a heading with the columns that were trained on; a .npz holds them as array x (or x_test).
@@ -35,7 +35,10 @@ def command(checkpoint: str, data: str, out: str | None, number: int) -> None:
 
     if out is not None and Path(out).exists():
         raise UsageError(f"{out}: this file exists. Name another one with --out.")
-    experiment = load_checkpoint(find_checkpoint(checkpoint)).of_round(number)
+    experiment = load_checkpoint(find_checkpoint(checkpoint))
+    if number is None and len(experiment.rounds) > 1:
+        say(f"By round 0 of {len(experiment.rounds)}; --round chooses another.")
+    experiment = experiment.of_round(number or 0)
     x = _inputs(experiment, data)
     try:
         text = _as_csv(experiment, x)

@@ -50,27 +50,38 @@ class Progress:
         """Take note of a record, or of a moment in an epoch."""
         if record is not None:
             self.newest[record.round] = record
+        if record is not None and self._waits(record):
+            return
         last = record is not None and self.training.finished
         if self.quiet or not (last or monotonic() - self.shown >= (BAR_SECONDS if self.bar else LINE_SECONDS)):
             return
         if self.bar is not None:
             self.bar.n = self.training.epochs
             if record is not None:
-                self.bar.set_postfix_str(self._figures(("test_loss", "test_error")), refresh=False)
+                self.bar.set_postfix_str(self._figures(record, ("test_loss", "test_error")), refresh=False)
             self.bar.refresh()
         elif record is not None:
             one_by_one = len(self.training.learners) > 1 and not self.training.stacked
             which = f"round {record.round}, " if one_by_one else ""
-            say(f"{which}epoch {record.epoch}/{self.epochs}: {self._figures(FIGURES)}")
+            say(f"{which}epoch {record.epoch}/{self.epochs}: {self._figures(record, FIGURES)}")
         else:
             return
         self.shown = monotonic()
 
-    def _figures(self, names: tuple[str, ...]) -> str:
-        """Figures as text, the mean over the rounds that have begun."""
+    def _waits(self, record: Record) -> bool:
+        """Whether other rounds, trained at the same time, have still to be measured after this epoch."""
+        learners = self.training.learners
+        if len(learners) == 1 or not self.training.stacked:
+            return False
+        behind = (one for one in learners if not one.finished and one.progress.epoch < record.epoch)
+        return any(behind) or any(not one.progress.records for one in learners)
+
+    def _figures(self, record: Record, names: tuple[str, ...]) -> str:
+        """Figures as text: of rounds that are trained at the same time the mean, else of the round under way."""
         from tinynet.summary import over_rounds
 
-        mean = over_rounds([vars(record) for record in self.newest.values()])["mean"]
+        shown = self.newest.values() if self.training.stacked else [record]
+        mean = over_rounds([vars(each) for each in shown])["mean"]
         return ", ".join(f"{n.replace('_', ' ')} {figure(n, mean[n])}" for n in names if mean[n] is not None)
 
 

@@ -102,8 +102,10 @@ def command(
 def _introduce(run: Run, experiment: Experiment) -> None:
     data = experiment.dataset
     sizes = [f"{len(part):,} {name}" for name in ("train", "validation", "test") if (part := data.split(name))]
+    nothing = "No layer has parameters to train: every epoch will be like the first."
     for line in (
         *data.notes,
+        *([] if experiment.net.vector.tensor.size else [nothing]),
         *(experiment.started.notes if experiment.started else ()),
         f"{run.folder}: {', '.join(sizes)} samples; {experiment.net.vector.tensor.size:,} parameters",
     ):
@@ -157,6 +159,8 @@ def _report(run: Run, experiment: Experiment, summary: dict[str, Any]) -> None:
     from tinynet.cli.tables import figures_table
 
     rows = {which: summary[which] for which in ("best", "last") if summary[which] is not None}
+    if summary["rounds"] > 1:
+        rows = {name: row for which in rows for name, row in _spread(summary, which).items()}
     click.echo(figures_table(rows))
     commonest = summary["last"].get("test_commonest_error")
     if commonest is not None:
@@ -166,6 +170,17 @@ def _report(run: Run, experiment: Experiment, summary: dict[str, Any]) -> None:
     click.echo(f"{rounds}{counted(summary['epochs'], 'epoch')}{early} in {summary['seconds']:.2f} s of training")
     click.echo(f"Run: {run.folder}")
     click.echo(f"Next: tinynet plot {quoted(run.folder)}{as_given()}")
+
+
+def _spread(summary: dict[str, Any], which: str) -> dict[str, Any]:
+    """The means over the rounds, and under them the standard deviations."""
+    from tinynet.summary import over_rounds
+
+    spread = over_rounds([row[which] for row in summary["per_round"]])
+    return {
+        f"{which}, mean of {summary['rounds']}": spread["mean"],
+        f"{which}, deviation": spread["standard_deviation"],
+    }
 
 
 def _already_finished(run: Run, experiment: Experiment, as_json: bool) -> int:

@@ -16,10 +16,10 @@ from tinynet.suggestions import hint
 class Block(Layer):
     """y = fₙ(… f₂(f₁(x))), each fᵢ a copy of the same layers
 
-    Inside, `input` is the block's own input, and the layer that no other reads is its end. The copies follow one
-    another. A layer `conv1` in the second copy of the block `stage` is called `stage.2.conv1`; each copy has parameters
-    of its own. With `share`, the parameters are those of another block, layer by layer; `layers` and `repeat` may then
-    be left out. `trainable: false` freezes all of it.
+    Inside, `input` is the block's own input, and other names are those of its layers, or else of the layers around it;
+    the layer that no other reads is its end. The copies follow one another. A layer `conv1` in the second copy of the
+    block `stage` is called `stage.2.conv1`; each copy has parameters of its own. With `share`, the parameters are those
+    of another block, layer by layer; `layers` and `repeat` may then be left out. `trainable: false` freezes all of it.
 
     Parameters
     ----------
