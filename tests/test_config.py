@@ -99,6 +99,7 @@ def test_defaults_of_the_sections(load):
     assert config.training.model_dump() == {
         "epochs": 2,
         "batch_size": 16,
+        "rounds": 1,
         "shuffle": True,
         "evaluate_train": False,
         "clip_norm": None,
@@ -549,7 +550,7 @@ def values(annotation):
         high = min([limit.lt for limit in arguments[1:] if isinstance(limit, limits.Lt)], default=None)
         high_or = min([limit.le for limit in arguments[1:] if isinstance(limit, limits.Le)], default=None)
         if arguments[0] is int:
-            return st.integers(low + 1 if low is not None else low_or, 10**6)
+            return st.integers(low + 1 if low is not None else low_or, high_or or 10**6)
         if arguments[0] is float:
             floats = st.floats(low if low is not None else low_or, high or high_or or 1e6, width=64)
             return floats.filter(lambda x: x not in (low, high))
