@@ -18,6 +18,7 @@ STEPS = [
     ["functions", "images", "equations", "sketch"],
     ["npz", "layers", "losses", "optimizers", "schedules", "datasets", "augmentations"],
     ["graph"],
+    ["preparing"],
     ["net"],
     ["yaml_reader", "messages", "grammar", "overrides", "checking", "config"],
     ["fitting", "builder"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from tinynet import registry
 from tinynet.errors import ConfigError, OptionError
 from tinynet.grammar import KEYS, SECTIONS, Head, Training, annotation, full, in_example, mappings, model
-from tinynet.messages import dotted, example, several, unknown, unknown_component
+from tinynet.messages import Source, example, several, unknown, unknown_component
 from tinynet.overrides import OverrideError, find, parse
 from tinynet.registry import Component, Option, a, shown
 from tinynet.suggestions import suggestion
@@ -40,35 +40,6 @@ def each(value: Any, change: Callable[[Spec], Any]) -> Any:
     if isinstance(value, (tuple, list)):
         return [change(item) if isinstance(item, Spec) else item for item in value]
     return value
-
-
-@dataclass
-class Source:
-    """Where a config comes from, to say where its problems are."""
-
-    file: str
-    text: str = ""
-    marks: dict[Keys, tuple[int, int]] = field(default_factory=dict)
-    overrides: dict[Keys, str] = field(default_factory=dict)
-
-    def place(self, keys: Keys) -> tuple[int, int]:
-        """The line and column of a path, or of the nearest one above it that is in the file."""
-        while keys and keys not in self.marks:
-            keys = keys[:-1]
-        return self.marks.get(keys, (1, 1))
-
-    def lengthen(self, keys: Keys, key: str) -> None:
-        """Note where the items of a list are that stands without the key that its long form has."""
-        items = [(path, mark) for path, mark in self.marks.items() if path[: len(keys)] == keys and path != keys]
-        self.marks.update({(*keys, key, *path[len(keys) :]): mark for path, mark in items})
-
-    def problem(self, keys: Keys, message: str) -> str:
-        """One line: where, the path, what is wrong."""
-        for length in range(len(keys), 0, -1):
-            if keys[:length] in self.overrides:
-                return f"--set {self.overrides[keys[:length]]}: {dotted(keys)}: {message}"
-        line, column = self.place(keys)
-        return f"{self.file}:{line}:{column}: {dotted(keys) + ': ' if keys else ''}{message}"
 
 
 class Checker:

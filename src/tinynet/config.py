@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tinynet import yaml_reader
-from tinynet.checking import Checker, Source, Spec, safe_name
+from tinynet.checking import Checker, Spec, safe_name
 from tinynet.errors import ConfigError, UsageError
 from tinynet.grammar import KEYS, Training
+from tinynet.messages import Source
 from tinynet.yaml_reader import Keys
 
 

@@ -139,20 +139,15 @@ class Learner:
         """Whether there is no epoch left."""
         return self.progress.stopped_early or self.progress.epoch >= self.options.epochs
 
-    def train(self) -> Iterator[Record]:
-        """Train to the end; yields a record after each epoch, the first for the untrained net.
+    def steps(self) -> Iterator[Record | None]:
+        """Train to the end; yields a record after each epoch, the first for the untrained net, and None after each
+        batch: there the caller may save, stop or draw.
 
         Raises
         ------
         DivergedError
             If a loss or a parameter is NaN or infinite; it names the layer and the epoch.
         """
-        for record in self.steps():
-            if record is not None:
-                yield record
-
-    def steps(self) -> Iterator[Record | None]:
-        """As `train`, but yields None after each batch as well: there the caller may save, stop or draw."""
         if not self.progress.records:
             yield self.measure(0)
         while not self.finished:
@@ -182,7 +177,11 @@ class Learner:
         for x, labels, targets in Loader(data, self.options.batch_size, order, first=progress.batch):
             if parts.augmentations:
                 x, targets = quiet.run(self._augmented, x, targets)
-            self.count(*quiet.run(self._step, x, labels, targets), len(x))
+            value, errors = quiet.run(self._step, x, labels, targets)
+            progress.loss_sum += value * len(x)
+            progress.errors += errors
+            progress.samples += len(x)
+            progress.batch += 1
             progress.seconds += perf_counter() - start
             yield None
             start = perf_counter()
@@ -199,14 +198,6 @@ class Learner:
         if scaling is not None:
             images = scaling.apply(images).astype(x.dtype)
         return images, images if parts.config.dataset.options["targets"] == "inputs" else targets
-
-    def count(self, value: float, errors: int, samples: int) -> None:
-        """Take note of a batch: its loss, its wrong classifications, and its size."""
-        progress = self.progress
-        progress.loss_sum += value * samples
-        progress.errors += errors
-        progress.samples += samples
-        progress.batch += 1
 
     def check_loss(self, value: float) -> None:
         """Raise DivergedError if the loss of the batch under way is NaN or infinite."""

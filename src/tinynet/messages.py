@@ -1,15 +1,45 @@
-"""The sentences that a config's problems are answered with."""
+"""The sentences that a config's problems are answered with, and where in the file each problem is."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tinynet import registry
 from tinynet.registry import Component, a
 from tinynet.suggestions import suggestion
 from tinynet.yaml_reader import Keys
+
+
+@dataclass
+class Source:
+    """Where a config comes from, to say where its problems are."""
+
+    file: str
+    text: str = ""
+    marks: dict[Keys, tuple[int, int]] = field(default_factory=dict)
+    overrides: dict[Keys, str] = field(default_factory=dict)
+
+    def place(self, keys: Keys) -> tuple[int, int]:
+        """The line and column of a path, or of the nearest one above it that is in the file."""
+        while keys and keys not in self.marks:
+            keys = keys[:-1]
+        return self.marks.get(keys, (1, 1))
+
+    def lengthen(self, keys: Keys, key: str) -> None:
+        """Note where the items of a list are that stands without the key that its long form has."""
+        items = [(path, mark) for path, mark in self.marks.items() if path[: len(keys)] == keys and path != keys]
+        self.marks.update({(*keys, key, *path[len(keys) :]): mark for path, mark in items})
+
+    def problem(self, keys: Keys, message: str) -> str:
+        """One line: where, the path, what is wrong."""
+        for length in range(len(keys), 0, -1):
+            if keys[:length] in self.overrides:
+                return f"--set {self.overrides[keys[:length]]}: {dotted(keys)}: {message}"
+        line, column = self.place(keys)
+        return f"{self.file}:{line}:{column}: {dotted(keys) + ': ' if keys else ''}{message}"
 
 
 def dotted(keys: Keys) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinynet.core import Array, Clock, FlatVector, Parameter, Shape, Stream, check_samples
+from tinynet.core import Array, Clock, FlatVector, Parameter, Shape, check_samples
 from tinynet.errors import OptionError, ShapeError
-from tinynet.graph import Graph, LayerError, Node
+from tinynet.graph import Graph
 from tinynet.layers.base import Layer
 from tinynet.optimizers import Optimizer
+from tinynet.preparing import set_up
 
 
 class Net:
@@ -61,9 +62,7 @@ class Net:
         self.input_shape = tuple(input_shape)
         self.graph = Graph(layers)
         self.layers = [node.layer for node in self.graph.nodes]
-        self.shapes: list[Shape] = []
-        for node in self.graph.nodes:
-            self.shapes.append(self._set_up(node, seed))
+        self.shapes = set_up(self.graph, self.input_shape, seed, self.clock)
         self.output_shape = self.shapes[-1]
         self.parameters = _unique(p for layer in self.layers for p in layer.parameters)
         self.buffers = _unique(b for layer in self.layers for b in layer.buffers)
@@ -71,52 +70,6 @@ class Net:
         self._plan()
         # How many nets this one computes at once, if it is a stack of them.
         self.rounds: int | None = None
-
-    def _set_up(self, node: Node, seed: int) -> Shape:
-        layer, name = node.layer, str(node.layer.name)
-        layer.clock = self.clock
-        layer.streams = [Stream(seed, "layer", name)]
-        partners = [self.layers[index] for index in node.partners]
-        try:
-            if len(partners) > len(layer.refers()):
-                layer.owner, *partners = partners
-                _check_owner(layer)
-            layer.link(*partners)
-            set_up: Any = layer.setup
-            shape: Shape = set_up(*map(self._given, node.sources), rng=Stream(seed, "initialisation", name).at())
-            if layer.share is not None and not layer.parameters:
-                raise ShapeError(f"a {type(layer).__name__} has no parameters to share. Remove `share`.")
-            if layer.owner is not None and len(layer.parameters) < len(layer.owner.parameters):
-                raise ShapeError(f"cannot share the parameters of {layer.owner.name!r}: that one has more of them.")
-        except ShapeError as error:
-            raise LayerError(node.place, self._explain(error, node)) from None
-        if not isinstance(shape, tuple):
-            raise LayerError(node.place, f"{name}: setup has to return the shape of its output, not {shape!r}")
-        return shape
-
-    def _explain(self, error: ShapeError, node: Node) -> str:
-        """The layer's message with the giver of each shape, and the shapes that lead up to it with their arithmetic."""
-        plain, told = [], []
-        for source in node.sources:
-            shape, giver = self._given(source), "the dataset" if source < 0 else self._called(source)
-            plain.append(str(shape))
-            told.append(f"{shape} from {giver}")
-        text = str(error).replace(f"gets {' and '.join(plain)}.", f"gets {' and '.join(told)}.")
-        steps = [f"input {self.input_shape}"]
-        for index in self.graph.ancestors(len(self.shapes)):
-            how = self.layers[index].arithmetic()
-            steps.append(f"{self.layers[index].name} {self.shapes[index]}{f' [{how}]' if how else ''}")
-        return f"{text} (shapes: {' → '.join(steps)})"
-
-    def _given(self, source: int) -> Shape:
-        """The shape of what a layer, or the net's input (-1), gives."""
-        return self.input_shape if source < 0 else self.shapes[source]
-
-    def _called(self, index: int) -> str:
-        """A layer by its place in the config, or in a block by its name."""
-        node = self.graph.nodes[index]
-        name, kind = str(node.layer.name), type(node.layer).__name__
-        return f"{name} ({kind})" if "." in name else f"layers[{node.place[0]}] {kind}"
 
     def _plan(self) -> None:
         """What forward and backward need to know of the graph."""
@@ -302,15 +255,3 @@ class Net:
 def _unique(parameters: Iterable[Parameter]) -> list[Parameter]:
     """Each parameter once, however many layers share it."""
     return list({id(parameter): parameter for parameter in parameters}.values())
-
-
-def _check_owner(layer: Layer) -> None:
-    owner = layer.owner
-    assert owner is not None
-    if type(owner) is not type(layer):
-        kind = f"that is a {type(owner).__name__}, not a {type(layer).__name__}"
-        raise ShapeError(f"cannot share the parameters of {owner.name!r}: {kind}.")
-    if layer.share is not None and getattr(layer, "init", "uniform") != "uniform":
-        raise ShapeError(f"shares the parameters of {owner.name!r}, which has the initial values. Remove init here.")
-    if not layer.trainable and any(p.trainable for p in owner.parameters):
-        raise ShapeError(f"shares the parameters of {owner.name!r}, so write `trainable: false` there.")

@@ -70,7 +70,7 @@ class Pieces:
             return [self._piece(index) for index in range(count)]
         # NumPy's warnings are set by context, and a thread has one of its own.
         usual = sys.getswitchinterval()
-        # A thread that wants Python's lock asks for it after this time; with the usual 5 ms LeNet took a tenth longer.
+        # After this time a thread asks for Python's lock; with the usual 5 ms LeNet took up to a tenth longer.
         sys.setswitchinterval(1e-4)
         try:
             jobs = [self.pool.submit(copy_context().run, self._piece, index) for index in range(count)]

@@ -22,7 +22,7 @@ from tinynet.learner import Learner, Record
 from tinynet.net import Net
 from tinynet.registry import Component
 
-# Numbers in one parameter. Ten rounds took 0.5 to 0.7 of their time one after another at 4096, the same beyond 20,000.
+# Numbers in one parameter. Ten rounds took 0.5 to 0.7 of their time one after another at 4096, the same at 40,000.
 LARGEST = 10_000
 
 
@@ -120,8 +120,7 @@ class Stack:
     def __init__(self, learners: Sequence[Learner]) -> None:
         self.learners = list(learners)
         self.parts, self.options = learners[0].parts, learners[0].options
-        self.nets = [learner.parts.net for learner in learners]
-        self.net = Net.stack(self.nets)
+        self.net = Net.stack([learner.parts.net for learner in learners])
         self.optimizer = copy.copy(self.parts.optimizer)
         self.optimizer.clock, self.optimizer.state = None, {}
         for name in self.optimizer.state_names:
@@ -142,19 +141,18 @@ class Stack:
         """One epoch of all rounds, batch by batch."""
         self.loss_sums[:] = [learner.progress.loss_sum for learner in self.learners]
         self.errors[:] = [learner.progress.errors for learner in self.learners]
-        learners, progress = self.learners, self.learners[0].progress
-        for learner in learners:
+        for learner in self.learners:
             learner.set_rate()
         self.optimizer.factor = self.parts.optimizer.factor
-        rows = np.array([learner.order() for learner in learners])
+        rows = np.array([learner.order() for learner in self.learners])
         if not self.shared:
-            rows += self.samples * np.arange(len(learners))[:, None]
+            rows += self.samples * np.arange(len(self.learners))[:, None]
         # In a context of its own NumPy warns of no overflow, which shows in the loss; the caller's stays as it is.
         quiet = copy_context()
         quiet.run(np.seterr, all="ignore")
         start = perf_counter()
         size = self.options.batch_size
-        for first in range(progress.batch * size, self.samples, size):
+        for first in range(self.learners[0].progress.batch * size, self.samples, size):
             quiet.run(self._step, rows[:, first : first + size])
             self.seconds += perf_counter() - start
             yield None

@@ -24,16 +24,16 @@ def figures_of(experiment: Experiment, status: str) -> dict[str, Any]:
         return {"status": status, "epochs": found[0].pop("epochs"), "rounds": 1, **found[0]}
     last = over_rounds([one["last"] for one in found])
     best = [one["best"] for one in found]
-    spread = {name: [one[name] for one in found] for name in last["mean"] if name not in ("epoch", "seconds")}
+    names = [name for name in last["mean"] if name not in ("epoch", "seconds")]
     return {
         "status": status,
         "epochs": max(one["epochs"] for one in found),
         "rounds": len(found),
         "seconds": sum(one["seconds"] for one in found),
-        **{name: last["mean"][name] for name in spread},
+        **{name: last["mean"][name] for name in names},
         "best": None if None in best else over_rounds(best)["mean"],
         "last": last["mean"],
-        **{which: {name: last[which][name] for name in spread} for which in SPREAD},
+        **{which: {name: last[which][name] for name in names} for which in SPREAD},
         "per_round": [
             {"round": number, "seed": one.config.seed}
             | {name: values for name, values in row.items() if name != "mean"}
