@@ -6,6 +6,7 @@ import os
 for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from gradients import spaced
 
 import tinynet
+from tinynet.checkpoint import signed
 from tinynet.cli import execute
 from tinynet.errors import ConfigError
 from tinynet.layers.activations import ReLU, Tanh
@@ -168,21 +171,68 @@ def train_run(make, tmp_path):
     def train(parts=(), *overrides):
         experiment = make(parts, *overrides)
         run = Run.create(experiment, tmp_path / "runs", ["tinynet", "train"])
-        status = run.train(experiment, lambda record: None)
-        run.summarise(experiment, status)
+        run.train(experiment, lambda record: None)
         return run, experiment
 
     return train
 
 
 @pytest.fixture
+def train(write, tmp_path):
+    """Trains a small net on a dataset and leaves its run in tmp_path/runs.
+
+    Without `layers` it has three, the last with so many outputs; `options` are those of the training. It is stopped
+    after the record of the round and epoch `stop`; rounds that are not to be `stacked` come one after another.
+    """
+
+    def trained(
+        dataset, loss="CrossEntropy", outputs=2, layers=None, lr=0.1, name="small", stop=None, stacked=True, **options
+    ):
+        config = {
+            "name": name,
+            "dataset": dataset,
+            "layers": layers or [{"Linear": 8}, "Tanh", {"Linear": outputs}],
+            "loss": loss,
+            "optimizer": {"SGD": lr},
+            "training": {"epochs": 4, "batch_size": 10, "evaluate_train": True, **options},
+        }
+        experiment = tinynet.build(tinynet.load(write(yaml.safe_dump(config))))
+        experiment.training.stacked &= stacked
+        run = Run.create(experiment, tmp_path / "runs", ["test"])
+
+        def watch(record):
+            run.stop = record is not None and (record.round, record.epoch) == stop
+
+        run.train(experiment, watch)
+        return run
+
+    return trained
+
+
+@pytest.fixture
+def figure():
+    """An empty figure in the style of the pictures."""
+    # Imported here, for most tests do without Matplotlib.
+    from matplotlib.figure import Figure
+
+    from tinynet.plots import style
+
+    with style.applied():
+        yield Figure()
+
+
+@pytest.fixture
 def rewrite_npz():
-    """Changes an .npz file: a dict of its arrays is given to a function that edits it."""
+    """Changes an .npz file: a dict of its arrays is given to a function that edits it. A checkpoint is signed anew."""
 
     def rewrite(path, edit, allow_pickle=False):
         with np.load(path, allow_pickle=False) as found:
             arrays = dict(found)
         edit(arrays)
+        with contextlib.suppress(KeyError, ValueError, AttributeError):
+            kept = {name: value for name, value in json.loads(str(arrays["metadata"])).items() if name != "sha256"}
+            others = {name: values for name, values in arrays.items() if name != "metadata"}
+            arrays["metadata"] = np.array(signed(json.dumps(kept), others))
         np.savez(path, allow_pickle=allow_pickle, **arrays)
 
     return rewrite

@@ -177,7 +177,7 @@ def test_shapes_that_do_not_fit_are_the_config_s_fault(refused, write, changed):
 
 CHECKPOINTS = [
     (1, "half.npz", "half.npz: is cut short or damaged"),
-    (1, "later.npz", "later.npz: the checkpoint has format 99, but tinynet"),
+    (1, "later.npz", "later.npz: the checkpoint has format 99, but this tinynet"),
     (1, "few.npz", "few.npz: this is an .npz file, but no tinynet checkpoint"),
     (1, "objects.npz", "holds Python objects, which tinynet does not load"),
     (1, "text.npz", "text.npz: is no .npz file"),
@@ -217,13 +217,6 @@ def test_a_run_that_is_not_there(refused, arguments, path, part):
     assert err.count("\n") == 1
 
 
-@pytest.mark.usefixtures("files")
-def test_a_run_without_checkpoints_cannot_go_on(refused):
-    assert "this run has no checkpoint yet. Train runs/bare/resolved.yaml anew." in refused(
-        2, "train", "--resume", "runs/bare"
-    )
-
-
 @pytest.mark.parametrize("name", ["meta.json", "checkpoints/last.npz"])
 def test_a_run_with_a_broken_file_is_not_gone_on_with(refused, train_run, name):
     run, _ = train_run()
@@ -259,7 +252,8 @@ def test_an_option_of_the_command_at_fault(refused, write, changed, train_run, a
     write(changed())
     err = refused(2, *arguments)
     assert part in err
-    assert err.count("\n") == 1
+    # What would change has a line each.
+    assert err.count("\n") == (3 if "would change" in err else 1)
 
 
 @pytest.mark.parametrize("share", [0.001, 0.999])

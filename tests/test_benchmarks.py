@@ -194,3 +194,12 @@ def test_the_job_is_plain(load, blobs, tmp_path):
     assert x.dtype == np.float32
     assert 0.7 < x.max() <= 1
     np.testing.assert_array_equal(labels, np.arange(64) % 2)
+
+
+@pytest.mark.slow
+def test_what_checkpoints_cost_is_measured(tmp_path):
+    status, out, err = run("checkpoints.py", "disk:3", "--repeats", 1)
+    assert status == 0, err
+    rows = [line.split(" | ") for line in out.splitlines() if line.startswith("| `disk`, 3 epochs")]
+    assert [row[1] for row in rows] == ["10 s", "1 s"]
+    assert all(float(row[4].split()[0]) > 0 and float(row[6].split()[0]) > 0 for row in rows)

@@ -283,6 +283,23 @@ def test_a_frozen_block_may_be_shared_by_a_frozen_block_or_not():
         assert [p.trainable for p in net.parameters] == [False, False, True, True]
 
 
+def test_a_layer_of_a_sharing_block_is_linked_with_what_it_refers_to_alone():
+    class Tied(Linear, abstract=True):
+        def refers(self):
+            return ("other",)
+
+        def link(self, *layers):
+            self.linked = [layer.name for layer in layers]
+
+    inside = [Linear(2, name="other"), Tied(2, name="own"), Tied(2, name="twin", share="own")]
+    net = net_of(Block(inside, name="s"), Block(share="s", name="t"))
+    assert [layer.linked for layer in net.layers if isinstance(layer, Tied)] == [
+        *[["s.1.other"]] * 2,
+        *[["t.1.other"]] * 2,
+    ]
+    assert len(net.parameters) == 4
+
+
 # Mistakes
 
 
@@ -290,7 +307,11 @@ def test_a_frozen_block_may_be_shared_by_a_frozen_block_or_not():
     ("layers", "place", "message"),
     [
         ([Block()], (0,), "holds no layers. Write them as in `Block: {layers: [Linear: 25, ReLU]}`."),
-        ([Block([Tanh()], inputs=["input", "input"])], (0,), "takes one input, but gets 2. Join them, as in `Concat: "),
+        (
+            [Block([Tanh()], inputs=["input", "input"])],
+            (0,),
+            "takes one input, but gets 2. Join them, as in `Concat: [input, input]`.",
+        ),
         (
             [Block([Linear(2), Linear(2, name="x", inputs="input")], name="st")],
             (0, "Block", "layers", 0),
@@ -372,6 +393,11 @@ def test_a_frozen_block_may_be_shared_by_a_frozen_block_or_not():
         ([Tanh(), Block(share="me", name="me")], (1,), "there is no block 'me' to share with. There are: none."),
         ([Block(share="b", name="a"), Block(share="a", name="b")], (0,), "there is no block 'a' to share with."),
         (
+            [Block(share="left", name="me"), Block(share="right", name="left"), Block(share="left", name="right")],
+            (0,),
+            "there is no block 'left' to share with. There are: none.",
+        ),
+        (
             [Block([Linear(2)], repeat=2, name="a"), Block(share="a", repeat=3)],
             (1,),
             "has as many copies as 'a', whose parameters it shares. Remove `repeat`.",
@@ -392,7 +418,11 @@ def test_a_frozen_block_may_be_shared_by_a_frozen_block_or_not():
             (1, "Block", "layers", 0),
             "there is no layer 'a.2.linear1'. Did you mean 'a.1.linear1'?",
         ),
-        ([Block([Linear(2)], name="a"), Linear(2, share="a")], (1,), "'a' is a block. Name a layer in it, as in "),
+        (
+            [Linear(2), Block([Linear(2)], name="a"), Linear(2, share="a")],
+            (2,),
+            "'a' is a block. Name a layer in it, as in 'a.1.linear1'.",
+        ),
         (
             [Block(share="b", name="a"), Tanh(), Block([Linear(2)], name="b")],
             (0,),

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from faulty import Assigns, NotAMean, NoTranspose, OtherShape, WrongAxis
 from gradients import SAMPLE_SHAPES, example_layers, from_example
 
 import tinynet
@@ -172,29 +173,9 @@ def test_parameters_that_are_all_the_same_are_changed_first():
 # Ten planted faults and more, in square layers with as many samples, where no shape gives them away
 
 
-class NoTranspose(Linear, abstract=True):
-    def backward(self, dy):
-        super().backward(dy)
-        return dy @ self.weight.tensor
-
-
 class TransposedGradient(Linear, abstract=True):
     def backward(self, dy):
         self.weight.gradient += dy.T @ self.x
-        self.bias_.gradient += dy.sum(axis=0)
-        return dy @ self.weight.tensor.T
-
-
-class WrongAxis(Linear, abstract=True):
-    def backward(self, dy):
-        self.weight.gradient += self.x.T @ dy
-        self.bias_.gradient += dy.sum(axis=1)
-        return dy @ self.weight.tensor.T
-
-
-class Assigns(Linear, abstract=True):
-    def backward(self, dy):
-        self.weight.gradient = self.x.T @ dy
         self.bias_.gradient += dy.sum(axis=0)
         return dy @ self.weight.tensor.T
 
@@ -369,12 +350,6 @@ def test_a_fault_in_images_is_found_and_its_layer_named(make, hint):
     assert hint in found["culprit"][1]
 
 
-class NotAMean(MSE, abstract=True):
-    def __call__(self, predicted, target):
-        value, gradient = super().__call__(predicted, target)
-        return value, gradient * len(predicted)
-
-
 class Overwrites(MSE, abstract=True):
     def __call__(self, predicted, target):
         predicted -= target
@@ -420,11 +395,6 @@ class Draws(Tanh, abstract=True):
 
     def forward(self, x, training=False):
         return super().forward(x + self.rng.random(x.shape))
-
-
-class OtherShape(Tanh, abstract=True):
-    def backward(self, dy):
-        return super().backward(dy)[None]
 
 
 class Forgets(Tanh, abstract=True):

@@ -60,9 +60,9 @@ def test_the_metadata_is_a_json_text(last):
     metadata = json.loads(str(text))
     assert set(metadata) == {
         "format", "tinynet", "config", "epoch", "rounds", "description", "data_sha256", "progress", "optimizer_steps",
-        "step",
+        "step", "sha256",
     }  # fmt: skip
-    assert (metadata["format"], metadata["epoch"], metadata["rounds"]) == (1, 2, 1)
+    assert (metadata["format"], metadata["epoch"], metadata["rounds"]) == (2, 2, 1)
     assert metadata["config"]["optimizer"] == {
         "SGD": {"lr": 0.1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
     }
@@ -210,11 +210,11 @@ def test_metadata_that_is_no_json_object(last, rewrite_npz, text):
     assert "metadata" in refused(last)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None])
 def test_another_format_version(last, change_metadata, version):
     change_metadata(last, lambda metadata: metadata.update(format=version))
     message = refused(last)
-    assert f"has format {version!r}, but tinynet {tinynet.__version__} reads format 1" in message
+    assert f"has format {version!r}, but this tinynet ({tinynet.__version__}) reads format 2" in message
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -8,7 +8,7 @@ from math import sqrt
 import pytest
 
 import tinynet
-from tinynet import plots, registry
+from tinynet import metrics, plots, registry
 from tinynet.cli.compare import written
 from tinynet.compare import compare
 from tinynet.difference import config_difference
@@ -34,7 +34,7 @@ def run_of(write, changed, tmp_path):
         ]
         for record, value in zip(records, validation or (), strict=False):
             record.validation_loss = value
-        run.write_metrics(records)
+        metrics.write(run.folder, records)
         run.save(run.capture(experiment), experiment.config)
         run.write_meta(status=status)
         return run
@@ -255,7 +255,7 @@ def test_a_round_under_way_is_left_out(run_of):
 
 def test_what_cannot_be_compared(run_of, tmp_path):
     a, empty = run_of("a", [0.1]), run_of("empty", [0.1], status="running")
-    empty.write_metrics([])
+    metrics.write(empty.folder, [])
     with pytest.raises(UsageError, match="one run alone"):
         compare([a])
     with pytest.raises(UsageError, match="a: this run is named twice"):

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from tinynet.core import FlatVector, Parameter, Stream
+from tinynet.core import FlatVector, Parameter, Stream, check_samples
 from tinynet.errors import ShapeError
 
 
@@ -121,6 +121,13 @@ def test_clip_norm_counts_all_trainable_gradients_as_one_vector():
     assert (b.gradient == 100).all()
 
 
+def test_clip_norm_of_a_norm_at_the_limit_is_pytorchs():
+    vector = FlatVector(parameters(), "float64")
+    vector.gradient[:2] = [3, 4]
+    assert vector.clip_norm(5.0) == 5
+    np.testing.assert_allclose(vector.gradient[:2], np.array([3, 4]) * (5 / (5 + 1e-6)), rtol=1e-14)
+
+
 def test_clip_norm_leaves_small_gradients():
     a, b, c = parameters()
     vector = FlatVector([a, b, c], "float64")
@@ -128,6 +135,16 @@ def test_clip_norm_leaves_small_gradients():
     before = vector.gradient.copy()
     assert vector.clip_norm(5.1) == 5
     np.testing.assert_array_equal(vector.gradient, before)
+
+
+# Samples
+
+
+def test_samples_of_no_axes_are_one_number_each():
+    check_samples(np.zeros(3), ())
+    for x in (np.zeros(()), np.zeros((3, 1))):
+        with pytest.raises(ShapeError, match=r"the input has shape .*, but must be \(batch\)"):
+            check_samples(x, ())
 
 
 # Streams

@@ -135,7 +135,7 @@ def test_the_blobs_overlap_as_much_as_normal_distributions_do():
         (lambda: Disk(noise=1.0), "noise must be"),
         (lambda: Disk(center=(0.5,)), "center must be"),
         (lambda: Disk(radius=-1), "radius must be"),
-        (lambda: Gaussians(classes=1), "classes must be a whole number >= 2, not 1"),
+        (lambda: Gaussians(classes=1), "classes must be a whole number >= 2 and <= 10000, not 1"),
         (lambda: Moons(noise=-0.1), "noise must be"),
         (lambda: Rings(factor=1.0), "factor must be"),
         (lambda: CSV("a.csv", "y", test=0.0), "test must be"),

@@ -537,9 +537,22 @@ def test_the_summary_of_a_graph():
     ]
 
 
+def test_of_several_layers_that_nobody_reads_the_first_is_told():
+    with pytest.raises(LayerError, match="no layer reads the output of 'a'") as caught:
+        Net([*[Tanh(name=name, inputs="input") for name in "abc"]], (2,))
+    assert caught.value.place == (0,)
+
+
 def test_ancestors():
     net = net_of("\n".join(f"- {layer}" for layer in DIAMOND))
     assert [net.graph.ancestors(index) for index in range(5)] == [[], [0], [0], [0, 1, 2], [0, 1, 2, 3]]
+
+
+def test_ancestors_come_in_their_order():
+    # Numbers in a set are not in order by themselves: 8 would come before 1.
+    names = [f"t{index}" for index in range(9)]
+    net = Net([*[Tanh(name=name, inputs="input") for name in names], Sum(["t8", "t1"]), Sum([*names, "sum1"])], (2,))
+    assert net.graph.ancestors(9) == [1, 8]
 
 
 # A person's own layers
@@ -617,6 +630,32 @@ def test_an_own_layer_with_the_wrong_number_of_inputs(own):
     assert caught.value.place == (1,)
     with pytest.raises(LayerError, match=r"takes 2 inputs \(value, gate\), but gets 3: a, input, a\."):
         Net([ReLU(name="a"), own[0](inputs=["a", "input", "a"])], (2,))
+
+
+def test_an_own_layer_with_a_first_input_and_others():
+    class Weighted(Layer, abstract=True):
+        def setup(self, first, *others, rng):
+            return first
+
+        def forward(self, first, *others, training=False):
+            self.y = first * sum(others)
+            return self.y
+
+    for count in (1, 2, 3):
+        net = Net([Tanh(name="t"), Weighted(inputs=["t", *["input"] * count])], (2,), dtype="float64")
+        np.testing.assert_allclose(net.forward(X), count * X * np.tanh(X), rtol=1e-14)
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_setup_that_gives_no_shape(before):
+    class Shapeless(Layer, abstract=True):
+        def setup(self, shape, rng):
+            return list(shape)
+
+    with pytest.raises(LayerError) as caught:
+        Net([*[Tanh() for _ in range(before)], Shapeless(name="own"), Tanh()], (2,))
+    assert str(caught.value) == "own: setup has to return the shape of its output, not [2]"
+    assert caught.value.place == (before,)
 
 
 def test_layers_are_not_compared(own):

@@ -10,7 +10,7 @@ from tinynet.errors import OptionError, ShapeError
 from tinynet.layers.convolution import Conv2d, ConvTranspose2d
 from tinynet.layers.linear import Linear
 from tinynet.net import Net
-from tinynet.run import resume
+from tinynet.resuming import resume
 
 FIRST = "Linear: 5"
 RNG = np.random.default_rng(0)

@@ -18,11 +18,17 @@ from gradients import (
 )
 
 from tinynet import registry
+from tinynet.core import Stream
 from tinynet.errors import OptionError, ShapeError
+from tinynet.images import to_memory
+from tinynet.layers import plain
 from tinynet.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from tinynet.layers.base import Layer
+from tinynet.layers.convolution import Conv2d, ConvTranspose2d
 from tinynet.layers.dropout import Dropout
 from tinynet.layers.linear import Linear, Rule
+from tinynet.layers.normalization import BatchNorm, LayerNorm
+from tinynet.layers.pooling import MaxPool2d, Upsample
 from tinynet.layers.shape import Flatten
 from tinynet.net import Net
 from tinynet.optimizers import SGD
@@ -219,6 +225,34 @@ def test_zeros_and_every_rule():
     assert set(get_args(Rule)) == {*UNIFORM_BOUNDS, *DEVIATIONS, "zeros"}
 
 
+# With fan_in 64 and fan_out 128, as PyTorch counts them: both of them with the pixels of the kernel, one of the groups.
+@pytest.mark.parametrize(
+    ("layer", "channels"), [(Conv2d(64, (2, 4), groups=4), 32), (ConvTranspose2d(32, (2, 4), groups=4), 64)]
+)
+@pytest.mark.parametrize("rule", ["uniform", "xavier_uniform"])
+def test_initial_weights_of_kernels(layer, channels, rule):
+    layer = type(layer)(layer.out_channels, layer.kernel_size, groups=layer.groups, init=rule)
+    weight, bias = (p.tensor for p in Net([layer], (channels, 5, 5), dtype="float64").parameters)
+    assert weight.size == 64 * 64
+    check_uniform(weight, {"uniform": 1 / 8, "xavier_uniform": sqrt(6 / (64 + 128))}[rule])
+    assert (np.abs(bias) <= (1 / 8 if rule == "uniform" else 0)).all()
+
+
+def test_every_weight_of_a_file_has_to_be_finite(tmp_path):
+    np.savez(tmp_path / "start.npz", w=[[1.0, 2.0], [3.0, np.nan]])
+    with pytest.raises(ShapeError, match="holds NaN or infinity"):
+        Net([Linear(2, init={"file": str(tmp_path / "start.npz"), "key": "w"})], (2,))
+
+
+@pytest.mark.parametrize(("inputs", "hint"), [(3, ""), (4, " It holds the transpose; save its `.T`.")])
+def test_weights_of_a_file_in_another_shape(tmp_path, inputs, hint):
+    path = tmp_path / "start.npz"
+    np.savez(path, w=np.ones((2, 4)))
+    with pytest.raises(ShapeError) as caught:
+        Linear(2, init={"file": str(path), "key": "w"}).setup((inputs,), np.random.default_rng(0))
+    assert str(caught.value) == f"init: w of {path} has the shape (2, 4), but here it is ({inputs}, 2).{hint}"
+
+
 def test_weight_and_bias_are_different_draws():
     weight, bias = initial("uniform")
     assert not np.isin(bias, weight).any()
@@ -261,6 +295,19 @@ def test_large_inputs_do_not_overflow(cls, dtype):
     assert np.isfinite(layer.backward(np.ones_like(x))).all()
 
 
+# Batches of many numbers go another way; the size and the type of the last one must not stay.
+@pytest.mark.parametrize("shapes", [[(60, 100), (80, 100), (50, 100)], [(100, 60), (60, 100)]])
+def test_relu_of_many_numbers_of_any_shape_and_type(shapes):
+    layer = ReLU()
+    for dtype in ("float64", "float32", "float64"):
+        for shape in (*shapes, shapes[-1]):
+            x, dy = spaced(shape).astype(dtype), spaced(shape, 1).astype(dtype)
+            y, dx = layer.forward(x), layer.backward(dy)
+            assert (y.dtype, dx.dtype) == (dtype, dtype)
+            np.testing.assert_array_equal(y, np.where(x > 0, x, 0))
+            np.testing.assert_array_equal(dx, np.where(x > 0, dy, 0))
+
+
 @pytest.mark.parametrize("layer", [Sigmoid(), Tanh()])
 def test_saturated_values_are_exact(layer):
     y = layer.forward(np.array([1000.0, -1000.0]))
@@ -287,6 +334,80 @@ def test_flatten_gives_the_order_of_the_indices_whatever_the_memory():
     layer = set_up(Flatten(), (3, 4, 2))
     np.testing.assert_array_equal(layer.forward(batch_last), x.reshape(2, 24))
     np.testing.assert_array_equal(layer.backward(x.reshape(2, 24)), x)
+
+
+# Images
+
+
+def test_same_padding_of_a_kernel_that_is_no_square():
+    # One row of zeros above and two below; none on the left, one on the right.
+    same = Net([Conv2d(2, (4, 2), padding="same")], (3, 6, 5), dtype="float64")
+    other = Net([Conv2d(2, (4, 2))], (3, 9, 6), dtype="float64")
+    other.vector.tensor[:] = same.vector.tensor
+    x = spaced((2, 3, 6, 5))
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 2), (0, 1)))
+    assert same.output_shape == (2, 6, 5)
+    np.testing.assert_array_equal(same.forward(x), other.forward(padded))
+
+
+@pytest.mark.parametrize("padding", [(0, 1), (2, 1)])
+def test_transposed_convolution_with_padding_is_its_plain_form(padding):
+    net = Net([ConvTranspose2d(2, (3, 2), (2, 3), padding)], (3, 5, 4), dtype="float64")
+    x, (weight, bias) = spaced((2, 3, 5, 4)), (p.tensor for p in net.parameters)
+    expected = plain.conv_transpose2d(x, weight, bias, (2, 3), padding, (0, 0))
+    np.testing.assert_allclose(net.forward(x), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_transposed_convolution_may_leave_one_pixel():
+    net = Net([ConvTranspose2d(1, 3, padding=1, bias=False)], (1, 1, 1), dtype="float64")
+    assert net.output_shape == (1, 1, 1)
+    np.testing.assert_array_equal(net.forward(np.full((1, 1, 1, 1), 2.0)), 2 * net.parameters[0].tensor[:, :, 1:2, 1:2])
+
+
+def test_upsample_tells_its_shape_along_both_axes():
+    assert Net([Upsample((2, 3))], (1, 4, 5)).output_shape == (1, 8, 15)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda axes: ConvTranspose2d(4, 1, axes((2, 3)), output_padding=axes((2, 0))), r"\(.*\) must be less"),
+        (lambda axes: ConvTranspose2d(4, 1, padding=axes((4, 1))), "leaves nothing of the output"),
+        (lambda axes: MaxPool2d(3, padding=axes((2, 1))), r"padding \(.*\) is more than half of the kernel 3"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True], ids=["along H", "along W"])
+def test_one_axis_that_does_not_fit_is_enough(make, message, turned):
+    # Of 8 pixels, a padding of 4 leaves none.
+    with pytest.raises(ShapeError, match=message):
+        Net([make(lambda pair: pair[::-1] if turned else pair)], (2, 8, 8))
+
+
+@pytest.mark.parametrize(("channels", "outputs"), [(3, 4), (4, 3)])
+@pytest.mark.parametrize("cls", [Conv2d, ConvTranspose2d])
+def test_groups_divide_both_counts_of_channels(cls, channels, outputs):
+    with pytest.raises(ShapeError, match=f"groups 2 must divide the channels: {channels} in, {outputs} out"):
+        Net([cls(outputs, 3, groups=2)], (channels, 8, 8))
+
+
+# Norms
+
+
+@pytest.mark.parametrize(("cls", "axis"), [(BatchNorm, 0), (LayerNorm, 1)])
+def test_at_first_a_norm_gives_mean_0_and_variance_1(cls, axis):
+    y = Net([cls()], (6,), dtype="float64").forward(spaced((5, 6)), training=True)
+    np.testing.assert_allclose(y.mean(axis), 0, atol=1e-14)
+    np.testing.assert_allclose(y.var(axis), 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("samples", "variance"), [(1, 0), (2, 2), (3, 4)])
+def test_the_running_variance_of_few_samples(samples, variance):
+    # That of 0, 2 and 4 with m - 1; of a single number it is 0, not 0/0.
+    layer = set_up(BatchNorm(momentum=0.25), (1,))
+    y = layer.forward(2 * np.arange(samples)[:, None].astype(float), training=True)
+    assert np.isfinite(y).all()
+    assert layer.running_var.tensor == pytest.approx(0.75 + 0.25 * variance, rel=1e-14)
+    assert layer.running_mean.tensor == pytest.approx(0.25 * (samples - 1), rel=1e-14)
 
 
 # Dropout
@@ -346,6 +467,21 @@ def test_dropout_mask_is_the_same_in_both_dtypes():
     np.testing.assert_array_equal(*masks)
 
 
+def test_random_numbers_of_a_layer_are_those_of_its_stream():
+    # Or a resumed training would go on with other masks than it began with.
+    net = Net([Dropout(0.5, name="d")], (50,), seed=3)
+    net.clock.step, net.clock.piece = 2, 1
+    expected = Stream(3, "layer", "d").at(2, 1).random((8, 50), dtype="float32")
+    np.testing.assert_array_equal(net.layers[0].random((8, 50)), expected)
+
+
+def test_a_mask_of_images_lies_in_memory_as_they_do():
+    found = Net([Dropout(0.5)], (3, 4, 5)).layers[0].draw((2, 3, 4, 5))
+    assert found.shape == (2, 3, 4, 5)
+    assert to_memory(found).flags.c_contiguous
+    assert not found.flags.c_contiguous
+
+
 def test_dropout_passes_the_gradient_where_it_passed_the_value():
     layer, x = Dropout(0.5), np.ones((8, 50))
     y = layer.forward(x, training=True)
@@ -383,6 +519,25 @@ def test_refused_options(make, message):
 def test_layers_compare_by_identity():
     assert ReLU() != ReLU()
     assert len({Linear(2), Linear(2)}) == 2
+
+
+@pytest.mark.parametrize("values", [1, True, np.ones(2, "float32"), lambda shape: np.ones(shape, int)])
+def test_a_parameter_is_made_of_floats_and_can_be_changed(values):
+    tensor = ReLU().parameter("scale", (2,), values).tensor
+    tensor += 0.5
+    assert tensor.tolist() == [1.5, 1.5]
+    assert tensor.dtype == "float64"
+
+
+def test_two_parameters_of_one_name():
+    class Doubled(Linear, abstract=True):
+        def setup(self, shape, rng):
+            self.parameter("weight", (2,), 0.0) if self.name == "parameter" else self.buffer("weight", (2,), 0.0)
+            return super().setup(shape, rng)
+
+    for name in ("parameter", "buffer"):
+        with pytest.raises(ShapeError, match="has two parameters called 'weight'"):
+            Net([Doubled(2, name=name)], (2,))
 
 
 def test_a_layer_without_forward_or_backward_says_so():

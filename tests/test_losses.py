@@ -91,6 +91,13 @@ def test_each_round_is_as_it_is_alone(cls, sample_rank, shape, dtype):
         np.testing.assert_array_equal(gradient[r], gradient_alone)
 
 
+@every_loss
+def test_at_first_samples_are_flat_and_what_is_before_the_batch_is_rounds(cls):
+    loss = from_example(cls)
+    assert loss.sample_rank == 1
+    assert loss(*loss_case(loss, (4, 5, 3)))[0].shape == (4,)
+
+
 @pytest.mark.parametrize("cls", [cls for cls in LOSSES if not cls.takes_labels])
 def test_images_are_not_rounds(cls):
     flat, images = from_example(cls), from_example(cls)
@@ -149,6 +156,11 @@ def test_binary_cross_entropy_of_large_logits(dtype):
     np.testing.assert_array_equal(gradient, [[0], [0], [0.25], [-0.25]])
 
 
+def test_cross_entropy_takes_no_label_below_0():
+    with pytest.raises(ShapeError, match="class indices must be 0 to 2, but go from -1 to 2"):
+        CrossEntropy()(np.zeros((3, 3)), np.array([0, -1, 2]))
+
+
 def test_cross_entropy_takes_no_label_past_the_last_class():
     with pytest.raises(ShapeError, match="0 to 2"):
         CrossEntropy()(np.zeros((2, 3)), np.array([0, 3]))
@@ -164,6 +176,7 @@ def test_probabilities_of_binary_cross_entropy():
     logits = np.array([[np.log(3)], [-1000], [1000]])
     found = BinaryCrossEntropy().probabilities(logits)
     np.testing.assert_allclose(found, [[0.25, 0.75], [1, 0], [0, 1]], rtol=1e-14)
+    np.testing.assert_array_equal(BinaryCrossEntropy().probabilities(np.stack([logits, logits])), [found, found])
     # Several outputs are as many questions, each with its own answer.
     np.testing.assert_allclose(BinaryCrossEntropy().probabilities(np.log([[3.0, 1]])), [[0.75, 0.5]])
 

@@ -9,6 +9,7 @@ import pytest
 from gradients import spaced
 
 from tinynet import registry
+from tinynet.core import Stream
 from tinynet.errors import OptionError, ShapeError
 from tinynet.graph import LayerError
 from tinynet.layers.activations import ReLU, Softmax, Tanh
@@ -114,7 +115,7 @@ def test_height_is_not_width():
         net.forward(np.zeros((5, 3, 2, 4)))
 
 
-@pytest.mark.parametrize("shape", [2, (0,), (-3,), (2.0,), ("2",)])
+@pytest.mark.parametrize("shape", [2, (0,), (-3,), (2.0,), ("2",), (2, 0), (2.0, 2)])
 def test_an_input_shape_that_is_none(shape):
     with pytest.raises(ShapeError, match="input_shape must be whole numbers > 0, as in"):
         Net([Linear(2)], shape)
@@ -200,6 +201,14 @@ def test_both_dtypes_start_from_the_same_draws():
     np.testing.assert_array_equal(single, double.astype("float32"))
 
 
+def test_initial_values_are_a_function_of_seed_and_name():
+    # The same in every version, or a published seed would give another net.
+    net = Net([Linear(3, name="a")], (4,), seed=5, dtype="float64")
+    stream = Stream(5, "initialisation", "a").at()
+    for parameter in net.parameters:
+        np.testing.assert_array_equal(parameter.tensor, stream.uniform(-0.5, 0.5, parameter.tensor.shape))
+
+
 def test_layers_of_one_size_start_differently():
     found = values(Net([Linear(4), Linear(4)], (4,)))
     assert not np.isin(found["linear1.weight"], found["linear2.weight"]).any()
@@ -281,9 +290,10 @@ def test_a_gradient_of_another_shape_is_refused(small_net, batch, shape):
     assert not small_net.vector.gradient.any()
 
 
-def test_backward_before_forward_is_refused(small_net):
+@pytest.mark.parametrize("shape", [(7, 2), (1,)])
+def test_backward_before_forward_is_refused(small_net, shape):
     with pytest.raises(ShapeError, match=r"Call forward first\."):
-        small_net.backward(np.ones((7, 2)))
+        small_net.backward(np.ones(shape))
 
 
 def test_gradients_accumulate_until_they_are_zeroed(small_net, batch):
@@ -509,6 +519,18 @@ def test_blame_of_finite_numbers_is_the_largest_output(small_net, batch):
     small_net.forward(batch)
     small_net.layers[2].y[3, 1] = -1234.5
     assert small_net.blame() == "The largest output is that of linear2, up to 1.23e+03."
+
+
+def test_blame_before_the_first_output(small_net):
+    assert small_net.blame() == "The largest output is that of linear1, up to 0."
+
+
+def test_blame_of_small_numbers_is_the_largest_of_them_too(small_net, batch):
+    small_net.forward(batch)
+    for layer in small_net.layers:
+        layer.y[...] = 0.25
+    small_net.layers[2].y[3, 1] = -0.5
+    assert small_net.blame() == "The largest output is that of linear2, up to 0.5."
 
 
 def test_an_option_error_is_a_value_error():

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinynet import npz
+from tinynet import memory
 from tinynet.datasets.arrays import NPZ
 from tinynet.errors import DataError
 from tinynet.npz import read_npz
@@ -236,10 +236,10 @@ def test_too_many_bytes_in_all_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "a.npz"
     np.savez(path, x=np.ones(10), y=np.ones(10))
     total = sum(info.file_size for info in zipfile.ZipFile(path).infolist())
-    monkeypatch.setattr(npz, "MAX_BYTES", total)
+    monkeypatch.setattr(memory, "most", lambda: total)
     assert len(read_npz(path)) == 2
-    monkeypatch.setattr(npz, "MAX_BYTES", total - 1)
-    assert "at most 64 are read" in refusal(path)
+    monkeypatch.setattr(memory, "most", lambda: total - 1)
+    assert refusal(path).startswith(f"its arrays take {total} bytes of memory, but there are {total - 1} bytes. Save ")
 
 
 @pytest.mark.parametrize(("offset", "value"), [(0, 0x01), (2, 99)], ids=["encrypted", "unknown compression"])

@@ -8,7 +8,7 @@ from tinynet import registry
 from tinynet.errors import OptionError, ShapeError
 from tinynet.layers.linear import Linear
 from tinynet.net import Net
-from tinynet.optimizers import SGD, Adam, AdamW
+from tinynet.optimizers import SGD, Adam, AdamW, Optimizer
 
 every_optimizer = pytest.mark.parametrize("cls", registry.classes("optimizer").values())
 
@@ -179,6 +179,19 @@ def test_refused_options(make, message):
     with pytest.raises(OptionError) as caught:
         make()
     assert str(caught.value) == message
+
+
+def test_an_own_optimizer_remembers_nothing_unless_it_says_so():
+    class Signs(Optimizer, abstract=True):
+        lr: float = 0.1
+
+        def step(self, tensor, gradient):
+            self.steps += 1
+            tensor -= self.learning_rate * np.sign(gradient)
+
+    optimizer = Signs()
+    assert steps(optimizer, 1, [5, -5]) == pytest.approx([0.9, 1.0])
+    assert (optimizer.state_names, optimizer.state) == ((), {})
 
 
 def test_a_pair_may_be_a_list():

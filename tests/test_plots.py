@@ -5,58 +5,20 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
 import pytest
-import yaml
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from pictures import load, texts
 
 import tinynet
+from tinynet import metrics
 from tinynet.errors import DivergedError, UsageError
-from tinynet.experiment import build
 from tinynet.plots import curves, draw, plane, style
-from tinynet.plots.saved import Saved, saved_by
 from tinynet.run import Run
-
-NET = [{"Linear": 8}, "Tanh", {"Linear": 2}]
-
-
-@pytest.fixture
-def train(tmp_path: Path) -> Callable[..., Run]:
-    """Trains a small net and leaves its run in tmp_path/runs."""
-
-    def trained(dataset: dict[str, Any], loss: str = "CrossEntropy", name: str = "small", **options: Any) -> Run:
-        outputs, lr = options.pop("outputs", 2), options.pop("lr", 0.1)
-        stop = options.pop("stop", False)
-        config = {
-            "name": name,
-            "dataset": dataset,
-            "layers": [*NET[:-1], {"Linear": outputs}],
-            "loss": loss,
-            "optimizer": {"SGD": lr},
-            "training": {"epochs": 4, "batch_size": 10, "evaluate_train": True, **options},
-        }
-        file = tmp_path / "config.yaml"
-        file.write_text(yaml.safe_dump(config), encoding="utf-8")
-        experiment = build(tinynet.load(file))
-        run = Run.create(experiment, tmp_path / "runs", ["test"])
-        run.stop = stop
-        status = run.train(experiment, lambda record: None)
-        run.summarise(experiment, status)
-        return run
-
-    return trained
-
-
-@pytest.fixture
-def figure():
-    with style.applied():
-        yield Figure()
 
 
 @pytest.fixture
@@ -75,17 +37,6 @@ DISK = {"Disk": {"train": 80, "test": 60}}
 
 def names(paths: list[Path]) -> list[str]:
     return [path.name for path in paths]
-
-
-def load(run: Run) -> Saved:
-    saved = saved_by(run, [])
-    assert saved is not None
-    return saved
-
-
-def texts(figure: Figure) -> list[str]:
-    legend = figure.axes[0].get_legend()
-    return [text.get_text() for text in legend.get_texts() if text.get_text()]
 
 
 def column(run: Run, name: str) -> list[tuple[int, float]]:
@@ -203,7 +154,7 @@ def test_values_that_are_missing_or_not_finite(train, bad):
     records = run.records()
     records[2].test_loss = bad
     records[-1].test_loss = bad
-    run.write_metrics(records)
+    metrics.write(run.folder, records)
     epochs, values = curves.curve(run.records(), "loss", "test")
     assert list(epochs) == ([0, 1, 3] if bad is None else [0, 1, 2, 3, 4])
     assert np.isnan(values).sum() == (0 if bad is None else 2)
@@ -212,7 +163,7 @@ def test_values_that_are_missing_or_not_finite(train, bad):
 
 
 def test_only_the_untrained_net(train):
-    run = train(DISK, stop=True)
+    run = train(DISK, stop=(0, 0))
     assert len(run.records()) == 1
     assert curves.outcome(run, run.records(), "loss").endswith("before training (interrupted)")
     assert names(draw([run])) == ["loss.png", "error.png", "data.png", "boundary.png", "network.png"]
@@ -228,7 +179,7 @@ def test_a_diverged_run(train, tmp_path):
 
 def test_no_record_and_no_checkpoint_yet(train):
     run = train(DISK, epochs=1)
-    run.write_metrics([])
+    metrics.write(run.folder, [])
     run.best_path.unlink()
     run.last_path.unlink()
     notes: list[str] = []
@@ -349,7 +300,7 @@ def test_overlay_takes_another_split_where_test_is_not_measured(train, figure):
 
 
 def test_overlay_says_which_run_it_leaves_out(train, table):
-    numbers = train({"CSV": {"path": str(table), "column": "price_$"}}, "MSE", "numbers", outputs=1, lr=1e-12)
+    numbers = train({"CSV": {"path": str(table), "column": "price_$"}}, "MSE", name="numbers", outputs=1, lr=1e-12)
     notes: list[str] = []
     assert names(draw([train(DISK), numbers], notes=notes)) == ["loss-overlay.png", "error-overlay.png"]
     assert notes == ["numbers: has no error measured, so it is not in error-overlay."]

@@ -2,74 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from pictures import load
 
-import tinynet
-from tinynet.experiment import build
 from tinynet.layers.convolution import Conv2d
-from tinynet.plots import confusion, draw, filters, images, style, tiles
-from tinynet.plots.saved import Saved, saved_by
+from tinynet.plots import confusion, draw, filters, images, tiles
 from tinynet.run import Run
 
 NAMES = np.array(["ape", "bee", "cat and dog", "d$_x$"])
 
 
 @pytest.fixture
-def train(tmp_path: Path) -> Callable[..., Run]:
-    """Trains a small net on random images of `classes` (n, channels, 5, 6) and leaves its run in tmp_path/runs."""
+def train(train, tmp_path: Path):
+    """As the fixture of all tests, on random images of `classes` (n, channels, 5, 6); `data` are options of NPZ."""
 
-    def trained(channels=1, classes=4, kind="bytes", loss="CrossEntropy", **changes: Any) -> Run:
+    def trained(channels=1, classes=4, kind="bytes", loss="CrossEntropy", data=(), **options) -> Run:
         rng = np.random.default_rng(0)
         y = np.arange(90) % classes
         x = np.clip(rng.random((classes, channels, 5, 6))[y] + 0.3 * rng.standard_normal((90, channels, 5, 6)), 0, 1)
         x = {"bytes": np.rint(255 * x).astype(np.uint8), "unit": x, "wide": 200 * x - 50}[kind]
         labels = NAMES[y] if classes == 4 else y
         np.savez(tmp_path / "x.npz", x_train=x[:50], y_train=labels[:50], x_test=x[50:], y_test=labels[50:])
-        options = changes.pop("options", {})
         layers = [{"Conv2d": {"out_channels": 3, "kernel_size": [2, 3]}}, "ReLU", "Flatten", {"Linear": classes}]
-        config = {
-            "name": "small",
-            "dataset": {"NPZ": {"path": str(tmp_path / "x.npz"), **options}},
-            "layers": layers,
-            "loss": loss,
-            "optimizer": {"SGD": 0.01},
-            "training": {"epochs": 1, "batch_size": 10},
-            **changes,
-        }
-        file = tmp_path / "config.yaml"
-        file.write_text(yaml.safe_dump(config), encoding="utf-8")
-        experiment = build(tinynet.load(file))
-        run = Run.create(experiment, tmp_path / "runs", ["test"])
-        run.summarise(experiment, run.train(experiment, lambda record: None))
-        return run
+        dataset = {"NPZ": {"path": str(tmp_path / "x.npz"), **dict(data)}}
+        return train(dataset, loss, **{"layers": layers, "lr": 0.01, "epochs": 1, "evaluate_train": False, **options})
 
     return trained
-
-
-@pytest.fixture
-def figure():
-    with style.applied():
-        yield Figure()
 
 
 def autoencoder(channels: int = 1, **options: Any) -> dict[str, Any]:
     back = {"ConvTranspose2d": {"out_channels": channels, "kernel_size": 2}}
     layers = [{"Conv2d": {"out_channels": 2, "kernel_size": 2}}, back]
-    return {"layers": layers, "loss": "MSE", "options": {"targets": "inputs", **options}}
-
-
-def load(run: Run) -> Saved:
-    saved = saved_by(run, [])
-    assert saved is not None
-    return saved
+    return {"layers": layers, "loss": "MSE", "data": {"targets": "inputs", **options}}
 
 
 def files(run: Run, notes: list[str] | None = None) -> list[str]:
@@ -103,7 +73,7 @@ def original(tmp_path):
 
 @pytest.mark.parametrize(("channels", "kind"), [(1, "bytes"), (2, "unit"), (3, "wide")])
 def test_files_of_a_classification(train, channels, kind):
-    run = train(channels, kind=kind, options={"standardize": True})
+    run = train(channels, kind=kind, data={"standardize": True})
     assert files(run) == ["loss", "error", "confusion", "mistakes", "samples", "filters", "network"]
     for path in (run.folder / "plots").iterdir():
         assert imread(path)[..., :3].std() > 0.05, f"{path} is blank"
@@ -161,7 +131,7 @@ def test_confusion_of_a_class_without_samples_and_without_mistakes():
 
 @pytest.mark.parametrize("kind", ["bytes", "wide"])
 def test_mistakes_are_the_surest_and_have_their_words(train, figure, original, tmp_path, kind):
-    saved = load(train(kind=kind, options={"standardize": True}))
+    saved = load(train(kind=kind, data={"standardize": True}))
     images.draw_mistakes(figure, "small", saved)
     with np.load(tmp_path / "x.npz") as file:
         x, true = file["x_test"], file["y_test"]
@@ -181,7 +151,7 @@ def test_mistakes_are_the_surest_and_have_their_words(train, figure, original, t
 )
 def test_margins_where_the_loss_gives_no_probabilities(train, figure, classes, outputs, targets):
     layers = [{"Conv2d": {"out_channels": 3, "kernel_size": 2}}, "Flatten", {"Linear": outputs}]
-    saved = load(train(classes=classes, loss="MSE", layers=layers, options={"targets": targets}))
+    saved = load(train(classes=classes, loss="MSE", layers=layers, data={"targets": targets}))
     test = saved.experiment.dataset.test
     wrong, predicted, sureness, likely = images.worst(saved.experiment, test)
     assert not likely
@@ -200,7 +170,7 @@ def test_margins_where_the_loss_gives_no_probabilities(train, figure, classes, o
 
 
 def test_no_mistakes_is_a_note(train):
-    run = train(training={"epochs": 60, "batch_size": 5}, optimizer={"SGD": {"lr": 0.05, "momentum": 0.9}}, classes=2)
+    run = train(epochs=60, lr=0.3, classes=2)
     notes: list[str] = []
     assert load(run).figures.errors == 0, "there are to be no mistakes"
     assert files(run, notes) == ["loss", "error", "samples", "filters", "network"]
@@ -213,7 +183,7 @@ def test_a_probability_is_never_rounded_up_to_certainty():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_samples_stand_in_the_row_of_their_class(train, figure, original, tmp_path, channels):
-    experiment = load(train(channels, kind="unit", options={"standardize": True})).experiment
+    experiment = load(train(channels, kind="unit", data={"standardize": True})).experiment
     images.draw_samples(figure, "small", experiment)
     assert rows(figure) == NAMES.tolist()
     with np.load(tmp_path / "x.npz") as file:
@@ -230,7 +200,7 @@ def test_samples_of_many_classes_and_of_none(train, figure, original):
     images.draw_samples(figure, "small", load(train(classes=12)).experiment)
     assert captions(figure) == [str(k) for k in range(12)]
     np.testing.assert_allclose(shown(figure), original("train")[:12])
-    options = {"options": {"task": "regression"}, "classes": 5, "loss": "MSE", "layers": ["Flatten", {"Linear": 1}]}
+    options = {"data": {"task": "regression"}, "classes": 5, "loss": "MSE", "layers": ["Flatten", {"Linear": 1}]}
     run = train(**options)
     plain = Figure()
     images.draw_samples(plain, "small", load(run).experiment)

@@ -8,19 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from pictures import load, texts
 
 import tinynet
+from tinynet import metrics
 from tinynet.cli import execute
 from tinynet.errors import UsageError
 from tinynet.experiment import build
 from tinynet.history import by_round, counted, course, decimals, ended, rounded
 from tinynet.learner import Record
 from tinynet.plots import confusion, curves, draw, plane, series, style
-from tinynet.plots.saved import Saved, saved_by
-from tinynet.run import Run, resume
+from tinynet.resuming import resume
+from tinynet.run import Run
 
 ROUNDS = 3
 DISK = {"Disk": {"train": 60, "test": 50}}
@@ -28,37 +29,13 @@ GREY = to_hex(style.FAINT)
 
 
 @pytest.fixture
-def train(tmp_path: Path):
-    """Trains rounds of a small net and leaves their run in tmp_path/runs; `stop` says after which record to stop."""
+def train(train):
+    """As the fixture of all tests, in rounds, on points in a disk."""
 
-    def trained(dataset=DISK, stacked=True, stop=None, name="small", outputs=2, **options) -> Run:
-        config = {
-            "name": name,
-            "dataset": dataset,
-            "layers": [{"Linear": 6}, "Tanh", {"Linear": outputs}],
-            "loss": options.pop("loss", "CrossEntropy"),
-            "optimizer": {"SGD": options.pop("lr", 0.2)},
-            "training": {"epochs": 4, "batch_size": 10, "evaluate_train": True, "rounds": ROUNDS, **options},
-        }
-        file = tmp_path / "config.yaml"
-        file.write_text(yaml.safe_dump(config), encoding="utf-8")
-        experiment = build(tinynet.load(file))
-        experiment.training.stacked &= stacked
-        run = Run.create(experiment, tmp_path / "runs", ["test"])
-
-        def watch(record):
-            run.stop = record is not None and (record.round, record.epoch) == stop
-
-        run.summarise(experiment, run.train(experiment, watch))
-        return run
+    def trained(dataset=DISK, **options) -> Run:
+        return train(dataset, **{"rounds": ROUNDS, **options})
 
     return trained
-
-
-@pytest.fixture
-def figure():
-    with style.applied():
-        yield Figure()
 
 
 @pytest.fixture
@@ -67,23 +44,18 @@ def by_hand(train):
 
     def made(*errors, status="finished", **options) -> Run:
         run = train(epochs=1, rounds=options.pop("rounds", len(errors)), **options)
-        run.write_metrics(
+        metrics.write(
+            run.folder,
             [
                 Record(k, epoch, test_loss=10 * error, test_error=error, train_loss=5 * error, train_error=error / 2)
                 for k, own in enumerate(errors)
                 for epoch, error in enumerate(own)
-            ]
+            ],
         )
         run.write_meta(status=status)
         return run
 
     return made
-
-
-def load(run: Run) -> Saved:
-    saved = saved_by(run, [])
-    assert saved is not None
-    return saved
 
 
 def columns(run: Run, name: str) -> list[list[float]]:
@@ -98,10 +70,6 @@ def columns(run: Run, name: str) -> list[list[float]]:
 def names(paths: list[Path]) -> list[str]:
     """The pictures but for the network, which every run has."""
     return [path.name for path in paths if path.stem != "network"]
-
-
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.axes[0].get_legend().get_texts() if text.get_text()]
 
 
 def lines(figure: Figure, color: str):
@@ -215,7 +183,7 @@ def test_in_a_run_that_is_not_finished_early_stopped_rounds_still_count(train):
 def test_a_resumed_run_draws_as_one_never_stopped(train):
     whole, run = train(stacked=False), train(stacked=False, stop=(1, 2))
     again, experiment = resume(run.folder, [])
-    again.summarise(experiment, again.train(experiment, lambda record: None))
+    again.train(experiment, lambda record: None)
     for first, second in zip(draw([whole]), draw([again]), strict=True):
         # But for the folder, which no picture names, all is the same.
         assert first.read_bytes() == second.read_bytes()
@@ -363,10 +331,9 @@ def test_one_round_by_itself(train, monkeypatch, figure, number):
 
 def test_a_round_is_drawn_as_its_seed_alone(train, monkeypatch, tmp_path):
     run = train()
-    file = tmp_path / "config.yaml"
-    alone = build(tinynet.load(file, "seed=2", "training.rounds=1"))
+    alone = build(tinynet.load(tmp_path / "c.yaml", "seed=2", "training.rounds=1"))
     single = Run.create(alone, tmp_path / "runs", ["test"])
-    single.summarise(alone, single.train(alone, lambda record: None))
+    single.train(alone, lambda record: None)
     together = titles(monkeypatch, run, number=2)
     assert {k: v.replace(", round 2", "") for k, v in together.items()} == titles(monkeypatch, single)
 

@@ -3,14 +3,16 @@
 import csv
 import json
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
 
 import tinynet
 from tinynet.net import Net
+from tinynet.resuming import resume
 from tinynet.rounds import Rounds
-from tinynet.run import Run, resume
+from tinynet.run import Run
 
 DISK = str(Path(__file__).parent.parent / "configs" / "disk.yaml")
 FIGURES = ("train_loss", "train_error", "validation_loss", "validation_error", "test_loss", "test_error")
@@ -22,7 +24,7 @@ GRAPH = (
 STACKED = {
     "as it is": [],
     "float64": ["dtype=float64"],
-    "figures over the batches": ["training.evaluate_train=false"],
+    "figures over the batches": ["training.evaluate_train=false", "training.batch_size=7"],
     "Adam": ["optimizer={Adam: 0.01}"],
     "AdamW": ["optimizer={AdamW: 0.01}"],
     "momentum": ["optimizer={SGD: {lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.01}}"],
@@ -46,6 +48,16 @@ STACKED = {
     "no shuffling": ["training.shuffle=false"],
     "frozen": ["layers=[{Linear: {out_features: 9, trainable: false}}, ReLU, {Linear: 2}]"],
     "stops early": ["training.epochs=30", "training.early_stopping={monitor: train_loss, patience: 2}"],
+}
+FLAT = "layers=[Flatten, {Linear: 5}, Tanh, {Linear: 3}]"
+OF_A_FILE = {
+    "bytes": ("images", "standardize: false", ["loss=CrossEntropy", FLAT]),
+    "bytes, standardised": ("images", "standardize: true", ["loss=CrossEntropy", FLAT]),
+    "values": (
+        "values",
+        "task: regression, standardize_targets: true",
+        ["loss=MSE", "layers=[{Linear: 5}, Tanh, {Linear: 1}]", "training.evaluate_train=false"],
+    ),
 }
 ONE_BY_ONE = {
     "BatchNorm": ["layers=[{Linear: 9}, BatchNorm, {Linear: 2}]"],
@@ -79,12 +91,47 @@ def same(whole, number, overrides):
     assert best is None or best.tobytes() == expected.tobytes()
 
 
+@pytest.fixture
+def interrupted(tmp_path, monkeypatch):
+    """Trains three rounds in a run that is stopped after so many batches and records."""
+    monkeypatch.setattr("tinynet.run.WATCH_SECONDS", 0)
+
+    def cut(after, *overrides):
+        whole = experiment(*overrides, rounds=3)
+        run, steps = Run.create(whole, tmp_path, []), []
+
+        def watch(record):
+            steps.append(record)
+            run.stop = len(steps) == after
+
+        assert run.train(whole, watch) == "interrupted"
+        return run
+
+    return cut
+
+
 @pytest.mark.parametrize("overrides", STACKED.values(), ids=STACKED.keys())
 def test_a_stacked_round_is_a_single_training_to_the_last_bit(overrides):
     whole = experiment(*overrides, rounds=3)
     assert whole.training.stacked
     records = list(whole.train())
     assert {record.round for record in records} == {0, 1, 2}
+    for number in range(3):
+        same(whole, number, overrides)
+
+
+@pytest.mark.parametrize(("name", "options", "overrides"), OF_A_FILE.values(), ids=OF_A_FILE.keys())
+def test_a_round_on_data_of_a_file_is_a_single_training(tmp_path, name, options, overrides):
+    rng = np.random.default_rng(0)
+    images, classes = rng.integers(0, 256, (60, 4, 4), np.uint8), rng.integers(0, 3, 60)
+    numbers, values = rng.standard_normal((60, 4)), rng.normal(50, 9, 60)
+    x, y = {"images": (images, classes), "values": (numbers, values)}[name]
+    path = tmp_path / "d.npz"
+    np.savez(path, x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
+    overrides = [f"dataset={{NPZ: {{path: {path}, {options}}}}}", *overrides]
+    whole = experiment(*overrides, rounds=3)
+    assert whole.training.stacked
+    list(whole.train())
     for number in range(3):
         same(whole, number, overrides)
 
@@ -139,30 +186,29 @@ def test_a_divergence_names_the_round_and_the_layer():
 
 
 @pytest.mark.parametrize(
-    "overrides", [["optimizer={Adam: 0.01}"], ["training.evaluate_train=false"], ONE_BY_ONE["wide"]]
+    "overrides",
+    [
+        ["optimizer={Adam: 0.01}"],
+        ["training.evaluate_train=false"],
+        ["layers=[{Linear: 9}, {Dropout: 0.3}, {Linear: 2}]"],
+        ONE_BY_ONE["wide"],
+    ],
+    ids=["Adam", "figures over the batches", "Dropout", "one by one"],
 )
 @pytest.mark.parametrize("after", [1, 2, 3, 14, 15, 25])
-def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, overrides, after, monkeypatch):
-    monkeypatch.setattr("tinynet.run.WATCH_SECONDS", 0)
+def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, overrides, after, interrupted):
     whole = experiment(*overrides, rounds=3)
     run = Run.create(whole, tmp_path, [])
     assert run.train(whole, lambda record: None) == "finished"
 
-    cut = experiment(*overrides, rounds=3)
-    broken, steps = Run.create(cut, tmp_path, []), []
-
-    def watch(record):
-        steps.append(record)
-        broken.stop = len(steps) == after
-
-    assert broken.train(cut, watch) == "interrupted"
+    broken = interrupted(after, *overrides)
     again, resumed = resume(broken.folder, [])
     assert not resumed.training.finished
     assert again.train(resumed, lambda record: None) == "finished"
 
     with np.load(run.last_path) as expected, np.load(broken.last_path) as found:
         assert sorted(found.files) == sorted(expected.files)
-        for key in set(expected.files) - {"metadata"}:
+        for key in set(expected.files) - {"metadata", "sha256"}:  # which have the seconds in them
             assert found[key].shape[0] == 3
             assert found[key].tobytes() == expected[key].tobytes(), key
     rows = [
@@ -187,18 +233,37 @@ def test_what_is_left_undone_goes_on_at_the_next_call():
         ]
 
 
+@pytest.mark.parametrize("ahead", [7, 12, 25])
+def test_rounds_behind_catch_up_before_all_go_on_together(ahead):
+    whole = experiment(rounds=3)
+    for count, _ in enumerate(whole.rounds[1].training.steps(), start=1):
+        if count == ahead:  # of a record, then ten batches and a record in each epoch
+            break
+    assert whole.training.stacked
+    epochs = [record.epoch for record in whole.train()]
+    assert epochs == sorted(epochs)
+    for number in range(3):
+        same(whole, number, [])
+
+
+@pytest.mark.parametrize("overrides", [[], ONE_BY_ONE["wide"]], ids=["stacked", "one by one"])
+def test_what_numpy_warns_of_stays_as_it_is_between_two_steps(overrides):
+    with np.errstate(all="raise"):
+        before = np.geterr()
+        assert all(np.geterr() == before for _ in experiment(*overrides, rounds=2).training.steps())
+        assert np.geterr() == before
+
+
+def test_the_seconds_of_all_rounds_together_are_those_that_went_by():
+    whole = experiment("dataset.Disk.train=2000", "training.evaluate_train=false", rounds=3)
+    start = perf_counter()
+    list(whole.train())
+    assert 0 < sum(one.learner.progress.seconds for one in whole.rounds) <= perf_counter() - start
+
+
 @pytest.mark.parametrize("after", [15, 16, 17, 28])
-def test_a_schedule_is_the_same_after_a_stop_between_two_measurements(tmp_path, after, monkeypatch):
-    monkeypatch.setattr("tinynet.run.WATCH_SECONDS", 0)
-    schedule = "schedule={StepLR: {step_size: 1, gamma: 0.5}}"
-    cut = experiment(schedule, rounds=3)
-    run, steps = Run.create(cut, tmp_path, []), []
-
-    def watch(record):
-        steps.append(record)
-        run.stop = len(steps) == after
-
-    assert run.train(cut, watch) == "interrupted"
+def test_a_schedule_is_the_same_after_a_stop_between_two_measurements(after, interrupted):
+    run = interrupted(after, "schedule={StepLR: {step_size: 1, gamma: 0.5}}")
     again, resumed = resume(run.folder, [])
     again.train(resumed, lambda record: None)
     rates = {record.epoch: record.learning_rate for record in again.records() if record.round == 0}

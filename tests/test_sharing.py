@@ -260,6 +260,11 @@ def test_a_frozen_branch_of_a_graph_stays():
             2,
             "shares the parameters of 'a', so write `trainable: false` there.",
         ),
+        (
+            [Linear(2, name="a"), Linear(2, share="a", init="he_normal")],
+            1,
+            "shares the parameters of 'a', which has the initial values. Remove init here.",
+        ),
         ([Linear(2, name="left"), Linear(2, share="lefft")], 1, "there is no layer 'lefft'. Did you mean 'left'?"),
         ([Linear(2, name="left"), Linear(2, share="zzz")], 1, "there is no layer 'zzz'. There are: left."),
         ([Linear(2), Linear(2, share="input")], 1, "there is no layer 'input'. There are: linear1."),

@@ -8,7 +8,8 @@ import pytest
 
 import tinynet
 from tinynet.errors import CheckpointError, ConfigError
-from tinynet.run import Run, resume
+from tinynet.resuming import resume
+from tinynet.run import Run
 
 HEAD = """\
 name: {name}

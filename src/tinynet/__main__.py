@@ -1,5 +1,23 @@
-"""`python -m tinynet` is the `tinynet` command."""
+"""The `tinynet` command, also as `python -m tinynet`: signals are in hand before what takes time is imported."""
 
-from tinynet.cli import run
+import sys
 
-run()
+from tinynet import interrupts
+
+
+def run() -> None:
+    """The entry point of the command."""
+    interrupts.install()
+    try:
+        from tinynet import cli
+
+        status = cli.run()
+    except interrupts.Interrupted as interrupted:
+        sys.stderr.write("Interrupted.\n")
+        status = interrupted.exit_status
+    interrupts.ignore()
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    run()

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Self, TypeVar
 
 import numpy as np
 
-from tinynet import registry
+from tinynet import memory, registry
 from tinynet.augmentations import Augmentation
 from tinynet.checking import Spec, each
 from tinynet.config import Config
-from tinynet.core import Array
+from tinynet.core import FLOAT64, Array
 from tinynet.datasets.base import SPLITS, Data, Dataset, Description
 from tinynet.datasets.splits import Split
 from tinynet.datasets.targets import Coding, encode
-from tinynet.errors import ConfigError, DataError, OptionError
+from tinynet.errors import ChangedDataError, ConfigError, OptionError
 from tinynet.fitting import coding_of, problems
 from tinynet.graph import LayerError
 from tinynet.layers.linear import Stored
+from tinynet.layers.shape import Flatten, Reshape
 from tinynet.losses import BinaryCrossEntropy, Loss
 from tinynet.net import Net
 from tinynet.optimizers import Optimizer
+from tinynet.pieces import Pieces
 from tinynet.schedules import Schedule
 
 T = TypeVar("T")
@@ -69,7 +72,7 @@ class Parts:
         Raises
         ------
         DataError
-            If a file is missing or broken, or has changed since the training.
+            If a file is missing or broken; ChangedDataError if it has changed since the training.
         """
         if self.data is None and self.first is not None:
             self.data = self.first.dataset
@@ -77,7 +80,7 @@ class Parts:
             data = self.config.dataset.make().load(self.config.seed, self.description)
             data = _prepared(data, self.config, self.coding, self.net)
             if self.data_sha256 not in (None, data.sha256()):
-                raise DataError(
+                raise ChangedDataError(
                     "the dataset is not the one of the training: its file has changed. Put the old one back, or train "
                     "anew. `tinynet predict` uses the net on any file."
                 )
@@ -120,17 +123,20 @@ class Parts:
             net = Net([spec.make() for spec in specs], known.input_shape, config.seed, config.dtype)
         except LayerError as error:
             raise config.error(config.layer_keys(error.place), str(error)) from None
+        _check_initial(config, net)
         found = problems(config, net, loss, known, data.notes if data else [])
         if found:
             raise ConfigError(found)
         loss.sample_rank = len(net.output_shape)
         coding = coding_of(config, loss, net, known)
+        optimizer: Optimizer = config.optimizer.make()
         if data is not None:
+            _check_batch(len(data.train), config, net, loss, optimizer)
             data = _prepared(data, config, coding, net)
             _check_shares(data, config, loss)
         schedules = [spec.make() for spec in config.schedule]
         augmentations = [spec.make() for spec in config.augment]
-        return cls(config, net, loss, config.optimizer.make(), schedules, augmentations, known, coding, data)
+        return cls(config, net, loss, optimizer, schedules, augmentations, known, coding, data)
 
 
 def describe(config: Config) -> Description:
@@ -164,6 +170,10 @@ def _prepared(data: Data, config: Config, coding: Coding | None, net: Net) -> Da
         if part is not None:
             targets: Array | None = part.targets
             if coding is not None and part.labels is not None:
+                lacking = memory.shortage(len(part) * prod(net.output_shape) * FLOAT64)
+                if lacking:
+                    at = ("dataset", config.dataset.cls.__name__)
+                    raise config.error(at, f"its {len(part):,} target vectors take {lacking}. Take fewer samples.")
                 targets = encode(part.labels, coding, net.output_shape[0])
             x = _converted(part.x, net, config, "inputs")
             if targets is part.x:
@@ -172,6 +182,49 @@ def _prepared(data: Data, config: Config, coding: Coding | None, net: Net) -> Da
                 targets = _converted(targets, net, config, "targets")
             setattr(data, name, Split(x, part.labels, targets, part.scaling))
     return data
+
+
+def _check_batch(samples: int, config: Config, net: Net, loss: Loss, optimizer: Optimizer) -> None:
+    """Refuse a batch whose layers' outputs have no room beside the parameters, before data are made ready for it."""
+    samples = min(samples, config.training.batch_size)
+    piece = Pieces(net, loss).size or samples
+    # Flatten and Reshape give a view of what they get.
+    shapes = [s for layer, s in zip(net.layers, net.shapes, strict=True) if not isinstance(layer, (Flatten, Reshape))]
+    outputs = min(piece, samples) * sum(map(prod, shapes))
+    vectors = 2 + len(optimizer.state_names) + (-(-samples // piece) if samples > piece else 0)
+    lacking = memory.shortage((outputs + vectors * net.vector.all_tensors.size) * net.dtype.itemsize)
+    if lacking:
+        what = f"training on batches of {samples:,} takes {lacking}. Make it smaller, or the layers."
+        raise config.error(("training", "batch_size"), what)
+
+
+def check_rounds(config: Config, first: Parts) -> None:
+    """Refuse more rounds than have room: each has a net of its own, and data of its own where they are generated.
+
+    Parameters
+    ----------
+    config
+        Of all rounds.
+    first
+        The first of them, built.
+    """
+    vector = first.net.vector.all_tensors
+    size = (2 + len(first.optimizer.state_names)) * vector.nbytes
+    if getattr(config.dataset.cls, "generated", False):
+        for part in filter(None, map(first.dataset.split, SPLITS)):
+            size += sum(array.nbytes for array in (part.x, part.labels, part.targets) if array is not None)
+    lacking = memory.shortage(config.training.rounds * size)
+    if lacking:
+        raise config.error(("training", "rounds"), f"{config.training.rounds} rounds take {lacking}. Make fewer.")
+
+
+def _check_initial(config: Config, net: Net) -> None:
+    """Refuse initial values that are no numbers in the net's type."""
+    for node in net.graph.nodes:
+        for parameter in node.layer.parameters:
+            if not np.isfinite(parameter.tensor).all():
+                what = f"its initial {parameter.name.rpartition('.')[2]} is too large for {net.dtype}. Make it smaller."
+                raise config.error(config.layer_keys(node.place), what)
 
 
 def _converted(values: Array, net: Net, config: Config, what: str) -> Array:

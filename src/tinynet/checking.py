@@ -11,13 +11,16 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from tinynet import registry
-from tinynet.errors import ConfigError, OptionError
+from tinynet.errors import ConfigError, OptionError, readable
 from tinynet.grammar import KEYS, SECTIONS, Head, Training, annotation, full, in_example, mappings, model
 from tinynet.messages import Source, example, several, unknown, unknown_component
 from tinynet.overrides import OverrideError, find, parse
 from tinynet.registry import Component, Option, a, shown
 from tinynet.suggestions import suggestion
 from tinynet.yaml_reader import FAULTY, Keys
+
+MOST_PROBLEMS = 50  # that are told at once
+DEEPEST = 20  # blocks in each other
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,10 @@ class Checker:
             if training is not None and spec.options.get("T_max", 0) is None:
                 spec.options["T_max"] = training.epochs
         if self.found or head is None or training is None:
-            raise ConfigError(list(dict.fromkeys(message for *_, message in sorted(self.found))))
+            problems = list(dict.fromkeys(message for *_, message in sorted(self.found)))
+            more = len(problems) - MOST_PROBLEMS
+            rest = [f"{self.source.file}: {more:,} more problems, not shown."] if more > 0 else []
+            raise ConfigError(problems[:MOST_PROBLEMS] + rest)
         return {"name": name, "seed": head.seed, "dtype": head.dtype, "training": training, **specs}
 
     def read_overrides(self, overrides: Sequence[str]) -> tuple[dict[str, Any], list[tuple[str, Keys, Any]]]:
@@ -83,7 +89,7 @@ class Checker:
             try:
                 keys, value = parse(text)
             except OverrideError as error:
-                self.found.append((0, 0, f"--set {text}: {error}"))
+                self.found.append((0, 0, readable(f"--set {text}: {error}")))
                 continue
             self.source.overrides[keys] = text
             if len(keys) == 1:
@@ -99,7 +105,7 @@ class Checker:
         try:
             slot = find(tree, keys)
         except OverrideError as error:
-            self.found.append((0, 0, f"--set {text}: {error}"))
+            self.found.append((0, 0, readable(f"--set {text}: {error}")))
             return
         if slot is None:
             return
@@ -183,6 +189,9 @@ class Checker:
         if not isinstance(value, list):
             if value is not FAULTY:
                 self.report(keys, f"must be a list of layers, as in `{keys[-1]}: [Linear: 25, ReLU]`")
+            return []
+        if keys.count("layers") > DEEPEST + 1:
+            self.report(keys, f"blocks are nested over {DEEPEST} deep. Write them one after another.")
             return []
         return [self.expand_component(kind, item, (*keys, i)) for i, item in enumerate(value)]
 

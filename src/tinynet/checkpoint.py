@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from tinynet.files import replacing
 from tinynet.learner import Learner
 from tinynet.npz import read_npz
 
-FORMAT = 1
+FORMAT = 2
 PARAMETERS, BEST, OPTIMIZER = "parameters/", "best/", "optimizer/"
 # What each of several rounds has for itself.
 PER_ROUND = ("epoch", "description", "data_sha256", "progress", "optimizer_steps", "step")
@@ -34,7 +35,8 @@ class Checkpoint:
     format, tinynet (its version), config (resolved), epoch, rounds, description (classes, columns, standardisation),
     data_sha256, progress (the position, partial sums, best so far, all records; None in best.npz), optimizer_steps and
     step (updates of the net). With several rounds each array has an axis of them in front, and the list per_round holds
-    each round's own epoch, description, data_sha256, progress, optimizer_steps and step.
+    each round's own epoch, description, data_sha256, progress, optimizer_steps and step. At its end the file's text has
+    sha256, the checksum of all that stands before it and of the arrays.
     """
 
     arrays: dict[str, Array]
@@ -59,7 +61,18 @@ class Checkpoint:
         """Write the file so that at any moment either the old or the new one is there, whole."""
         text = json.dumps(self.metadata, default=lambda value: value.to_json())
         with replacing(path, sync=True) as file:
-            np.savez(file, allow_pickle=False, metadata=np.array(text), **dict[str, Any](self.arrays))
+            np.savez(
+                file, allow_pickle=False, metadata=np.array(signed(text, self.arrays)), **dict[str, Any](self.arrays)
+            )
+
+
+def signed(text: str, arrays: Mapping[str, Array]) -> str:
+    """The metadata's text with the SHA-256 of it, and of the arrays' names, types, shapes and numbers, at its end."""
+    digest = hashlib.sha256(text.encode())
+    for name, values in sorted(arrays.items()):
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return f'{text[:-1]}, "sha256": "{digest.hexdigest()}"}}'
 
 
 def joined(checkpoints: Sequence[Checkpoint], config: Config) -> Checkpoint:
@@ -118,10 +131,10 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        If it is missing, truncated, of another format version, or no checkpoint.
+        If it is missing, truncated, damaged, of another format version, or no checkpoint.
     """
     try:
-        arrays = read_npz(Path(path))
+        arrays = read_npz(Path(path), packed=False)
     except TinynetError as error:
         raise CheckpointError(f"{error} A checkpoint is last.npz or best.npz in the checkpoints/ of a run.") from None
     text = arrays.pop("metadata", None)
@@ -135,9 +148,15 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(f"{path}: the checkpoint's metadata is broken") from None
     if version != FORMAT:
         raise CheckpointError(
-            f"{path}: the checkpoint has format {version!r}, but tinynet {tinynet.__version__} reads format {FORMAT}. "
-            f"It was written by tinynet {metadata.get('tinynet', 'of another version')}; use that one."
+            f"{path}: the checkpoint has format {version!r}, but this tinynet ({tinynet.__version__}) reads format "
+            f"{FORMAT}. Use the tinynet that wrote it ({metadata.get('tinynet', 'of another version')}), or train anew."
         )
+    if str(text) != signed(str(text).rpartition(', "sha256"')[0] + "}", arrays):
+        raise CheckpointError(
+            f"{path}: the checkpoint is damaged, or was changed by another program: its checksum is not that of what "
+            "it holds. Take a copy of it, or train anew."
+        )
+    del metadata["sha256"]
     return Checkpoint(arrays, metadata)
 
 
@@ -172,7 +191,7 @@ def restore_learner(checkpoint: Checkpoint, learner: Learner, file: str) -> None
         vector = _array(checkpoint, OPTIMIZER + name, net.vector.tensor.shape, file)
         optimizer.state[name] = vector.astype(net.dtype)
     for key, values in checkpoint.arrays.items():  # what a person's own optimizer remembers in other shapes
-        if key.startswith(OPTIMIZER):
+        if key.startswith(OPTIMIZER) and net.clock.step > 0:
             optimizer.state.setdefault(key.removeprefix(OPTIMIZER), values)
     if learner.progress.best_epoch is not None:
         best = np.empty_like(net.vector.all_tensors)

@@ -86,7 +86,12 @@ def load(path: str | os.PathLike[str], *overrides: str) -> Config:
 def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a config file; raises UsageError if it cannot be read."""
     try:
-        return Path(path).read_bytes().decode("utf-8-sig")
+        with Path(path).open("rb") as file:
+            most = 4 * yaml_reader.LONGEST  # a character has up to four bytes
+            found = file.read(most + 1)
+            if len(found) > most:
+                raise UsageError(f"{path}: this is no config: it has more than {most:,} bytes. Name a YAML file.")
+            return found.decode("utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file. `tinynet init disk` writes a config to start from.") from None
     except IsADirectoryError:

@@ -14,6 +14,7 @@ from tinynet.errors import ShapeError
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
+FLOAT32, FLOAT64 = 4, 8  # bytes of a number
 
 
 def check_samples(x: Array, shape: Shape) -> None:
@@ -96,7 +97,8 @@ class FlatVector:
         self._trainable = sum(p.tensor.size for p in self._ordered if p.trainable)
         size = sum(p.tensor.size for p in self._ordered)
         tensors = np.zeros(size if rounds is None else (rounds, size), dtype)
-        self.live_in(tensors, np.zeros_like(tensors))
+        with np.errstate(over="ignore"):  # an initial value may be too large for the type: the builder tells it
+            self.live_in(tensors, np.zeros_like(tensors))
 
     def live_in(self, tensors: Array, gradients: Array) -> None:
         """Keep the values, but use these arrays from now on, such as rows of the vectors of several rounds."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+LONGEST_WORD = 500  # letters, as a path may have
+LONGEST_LINE = 3_000  # as one that lists all layers may have
 
 
 class TinynetError(Exception):
@@ -37,11 +41,30 @@ class DataError(TinynetError):
     """A data file that is missing, broken, or not what it should be."""
 
 
+class ChangedDataError(DataError):
+    """Data that are not those of the training."""
+
+
 class CheckpointError(TinynetError):
     """A checkpoint or run folder that is broken, foreign, or of another format."""
+
+
+class RunError(TinynetError):
+    """A run folder that can no longer be written."""
 
 
 class DivergedError(TinynetError):
     """A training whose numbers became NaN or infinite."""
 
     exit_status = 3
+
+
+def visible(line: str) -> str:
+    """A line that quotes a file, without its control characters."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+
+
+def readable(line: str) -> str:
+    """A line of a message that quotes a file: `visible`, and what is endless cut short."""
+    line = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: f"{word[0][:100]}…", visible(line))
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…"

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet import checkpoint as checkpoints
-from tinynet.builder import Parts
+from tinynet.builder import Parts, check_rounds
 from tinynet.checkpoint import Checkpoint
 from tinynet.config import Config, from_json
 from tinynet.core import Array, check_samples
@@ -128,7 +128,11 @@ class Experiment(Parts):
                 f"row {bad[0][0]} of the input holds {found[tuple(bad[0])]}. Every number has to be finite."
             )
         scaling = self.description.input_scaling
-        return outputs(self, found if scaling is None else scaling.apply(found))
+        with np.errstate(over="ignore"):
+            found = (found if scaling is None else scaling.apply(found)).astype(self.net.dtype)
+        if not np.isfinite(found).all():
+            raise ShapeError(f"the input holds numbers too large for {self.net.dtype}, as which the net computes.")
+        return outputs(self, found)
 
     def evaluate(self, split: str = "test") -> Figures:
         """The figures of a split: "train", "validation" or "test".
@@ -174,6 +178,8 @@ def build(config: Config) -> Experiment:
         first = rounds[0] if rounds and not _generated(config) else None
         one = Experiment.of(config.of_round(number), first.description if first else None)
         one.first = first
+        if number == 0:
+            check_rounds(config, one)
         if old is not None:
             which = number if len(old.rounds) > 1 else 0
             one.started = start(one, old.of_round(which), file, epochs[which])

@@ -167,7 +167,7 @@ class Graph:
         full, feed = scope.prefix + local, reads[0]
         try:
             written = block.written(scope.layers)
-            copies = written.copies()
+            copies = written.copies(len(self.nodes))
         except ShapeError as error:
             raise LayerError(at, str(error)) from None
         for number, layers in enumerate(copies, start=1):
@@ -275,6 +275,8 @@ def _name(layers: Sequence[Layer], scope: Scope, place: Callable[[int], Place]) 
         if not re.fullmatch(r"[A-Za-z_][\w-]*", layer.name):
             rule = "has to start with a letter and hold only letters, digits, _ and -"
             raise LayerError(at, f"the name {layer.name!r} {rule}")
+        if len(layer.name) > 100:  # with the names of the blocks around it, it has to fit into a checkpoint
+            raise LayerError(at, f"its name has {len(layer.name):,} letters; a layer's has at most 100.")
         if layer.name == INPUT:
             raise LayerError(at, "the name 'input' is that of the net's own input. Choose another.")
         if layer.name in scope.layers:

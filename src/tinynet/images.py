@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet.core import Array, Shape
+from tinynet import memory
+from tinynet.core import FLOAT32, Array, Shape
 from tinynet.errors import ShapeError
 from tinynet.registry import PositiveInt
 
@@ -54,6 +55,13 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
             f"its kernel reaches over {reach} pixels, more than the {image} has: {arithmetic}. Make the kernel smaller."
         )
     return (size + padding - reach) // stride + 1
+
+
+def check_padded(h: int, w: int) -> None:
+    """Raise ShapeError if an image of this size, zeros around it included, has no room in memory."""
+    lacking = memory.shortage(h * w * FLOAT32)
+    if lacking:
+        raise ShapeError(f"its padded image of {h:,} × {w:,} pixels takes {lacking}. Make it smaller.")
 
 
 def output_arithmetic(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> str:

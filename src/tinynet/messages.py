@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinynet import registry
+from tinynet.errors import readable
 from tinynet.registry import Component, a
 from tinynet.suggestions import suggestion
 from tinynet.yaml_reader import Keys
@@ -37,9 +38,9 @@ class Source:
         """One line: where, the path, what is wrong."""
         for length in range(len(keys), 0, -1):
             if keys[:length] in self.overrides:
-                return f"--set {self.overrides[keys[:length]]}: {dotted(keys)}: {message}"
+                return readable(f"--set {self.overrides[keys[:length]]}: {dotted(keys)}: {message}")
         line, column = self.place(keys)
-        return f"{self.file}:{line}:{column}: {dotted(keys) + ': ' if keys else ''}{message}"
+        return readable(f"{self.file}:{line}:{column}: {dotted(keys) + ': ' if keys else ''}{message}")
 
 
 def dotted(keys: Keys) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
-from tinynet.core import Clock, Shape, Stream
+from tinynet import memory
+from tinynet.core import FLOAT32, Clock, Shape, Stream
 from tinynet.errors import ShapeError
 from tinynet.graph import Graph, LayerError, Node
 from tinynet.layers.base import Layer
@@ -30,9 +32,12 @@ def set_up(graph: Graph, input_shape: Shape, seed: int, clock: Clock) -> list[Sh
         If a layer cannot take what it is given, or cannot share what it is to share.
     """
     shapes = [input_shape]  # of the net's input, then of each layer's output
+    made = 0
     for node in graph.nodes:
         try:
+            node.layer.made = made
             shapes.append(_set_up(node, graph, shapes, seed, clock))
+            made += _made(node.layer)
         except ShapeError as error:
             raise LayerError(node.place, _explain(error, node, graph, shapes)) from None
         if not isinstance(shapes[-1], tuple):
@@ -53,11 +58,19 @@ def _set_up(node: Node, graph: Graph, shapes: list[Shape], seed: int, clock: Clo
     setup: Any = layer.setup
     given = [shapes[source + 1] for source in node.sources]
     shape: Shape = setup(*given, rng=Stream(seed, "initialisation", name).at())
+    lacking = memory.shortage(prod(shape) * FLOAT32) if isinstance(shape, tuple) else None
+    if lacking:
+        raise ShapeError(f"gives {shape} for one sample, which takes {lacking}. Make it smaller.")
     if layer.share is not None and not layer.parameters:
         raise ShapeError(f"a {type(layer).__name__} has no parameters to share. Remove `share`.")
     if layer.owner is not None and len(layer.parameters) < len(layer.owner.parameters):
         raise ShapeError(f"cannot share the parameters of {layer.owner.name!r}: that one has more of them.")
     return shape
+
+
+def _made(layer: Layer) -> int:
+    """Numbers in the parameters that a layer has made for itself."""
+    return 0 if layer.owner is not None else sum(p.tensor.size for p in (*layer.parameters, *layer.buffers))
 
 
 def _check_owner(layer: Layer) -> None:

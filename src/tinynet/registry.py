@@ -39,6 +39,7 @@ class LayersMarker:
 
 LayerList = Annotated[tuple[Any, ...], LayersMarker()]
 
+LONGEST_VALUE = 400  # letters of one in a message
 KINDS = ("dataset", "augmentation", "layer", "loss", "optimizer", "schedule")
 REQUIRED: Any = dataclasses.MISSING
 
@@ -192,8 +193,11 @@ def a(kind: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as a config writes it."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+    """A value as a config writes it, and a long one in short."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE // 2]}…"
 
 
 def _fits(value: Any, annotation: Any) -> bool:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import csv
+import errno
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from tinynet import checkpoint as checkpoints
-from tinynet import yaml_reader
+from tinynet import metrics, yaml_reader
 from tinynet.checkpoint import Checkpoint, capture, joined, restore_parameters
-from tinynet.config import Config, from_json
-from tinynet.errors import CheckpointError, DivergedError, UsageError
-from tinynet.experiment import Experiment, restore
-from tinynet.files import write_text
-from tinynet.learner import COLUMNS, Record
+from tinynet.config import Config
+from tinynet.errors import CheckpointError, DivergedError, RunError, UsageError
+from tinynet.experiment import Experiment
+from tinynet.files import held, write_text
+from tinynet.learner import Record
 from tinynet.provenance import blas, git_commit, now, versions
-from tinynet.schedules import learning_rate_factor
+from tinynet.reading import read_json
 from tinynet.summary import figures_of
 
 WATCH_SECONDS = 0.1
@@ -33,12 +35,22 @@ class Run:
     ----------
     folder
         Where it is; `create` makes a new one.
+
+    Attributes
+    ----------
+    stop
+        Set by a signal: the training ends after the batch.
+    meta
+        What meta.json holds.
+    summary
+        What summary.json holds, after a training.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.stop = False  # set by a signal: the training ends after the batch
+        self.stop = False
         self.meta: dict[str, Any] = {}
+        self.summary: dict[str, Any] = {}
 
     @property
     def best_path(self) -> Path:
@@ -50,14 +62,19 @@ class Run:
 
     @classmethod
     def create(cls, experiment: Experiment, runs: Path, command: list[str]) -> Run:
-        """A new folder `runs/<name>`, or `<name>-2`, `<name>-3`, where that is taken, with all but the training."""
+        """A new folder `runs/<name>`, or `<name>-2`, `<name>-3`, where that is taken, with all but the training.
+
+        It is there as a whole or not at all.
+
+        Raises
+        ------
+        UsageError
+            If `runs` is a file.
+        RunError
+            If the folder cannot be made.
+        """
         config = experiment.config
-        run = cls(_new_folder(runs, config.name))
-        (run.folder / "checkpoints").mkdir()
-        (run.folder / "plots").mkdir()
-        write_text(run.folder / "config.yaml", config.source.text)
-        write_text(run.folder / "resolved.yaml", yaml_reader.dump(config.to_json()))
-        run.meta = {
+        meta = {
             "name": config.name,
             "status": "running",
             "started": now(),
@@ -70,7 +87,19 @@ class Run:
             "versions": versions(),
             "blas": blas(),
         }
-        run.write_meta()
+        if runs.exists() and not runs.is_dir():
+            raise UsageError(f"{runs}: this is a file, so no runs can be kept in it")
+        run = cls(runs / f".{config.name}.{os.urandom(8).hex()}.part")
+        try:
+            for folder in ("checkpoints", "plots"):
+                (run.folder / folder).mkdir(parents=True)
+            write_text(run.folder / "config.yaml", config.source.text, sync=True)
+            run.write_config(config)
+            run.write_meta(**meta)
+            run.folder = _renamed(run.folder, config.name)
+        except OSError as error:
+            shutil.rmtree(run.folder, ignore_errors=True)
+            raise RunError(f"{runs}: no run can be kept there ({error.strerror or error}).") from error
         return run
 
     @classmethod
@@ -88,19 +117,33 @@ class Run:
         if not run.folder.is_dir():
             raise UsageError(f"{path}: there is no such run folder{_near(run.folder)}")
         try:
-            run.meta = json.loads((run.folder / "meta.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UsageError(f"{path}: this folder holds no run (it has no meta.json){_near(run.folder)}") from None
-        except ValueError:
-            run.meta = None  # type: ignore[assignment]
-        if not isinstance(run.meta, dict):
-            raise CheckpointError(f"{path}: meta.json is broken")
+            meta = read_json(run.folder / "meta.json")
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from None
+        if meta is None:
+            raise UsageError(f"{path}: this folder holds no run (it has no meta.json){_near(run.folder)}")
+        run.meta = meta
         return run
 
     def write_meta(self, **changes: Any) -> None:
         """Write meta.json with these changes."""
         self.meta |= changes
-        write_text(self.folder / "meta.json", json.dumps(self.meta, indent=2) + "\n")
+        write_text(self.folder / "meta.json", json.dumps(self.meta, indent=2) + "\n", sync=True)
+
+    def write_config(self, config: Config) -> None:
+        """Write resolved.yaml."""
+        write_text(self.folder / "resolved.yaml", yaml_reader.dump(config.to_json()), sync=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around what writes into the folder: raises RunError where the system refuses it."""
+        try:
+            yield
+        except OSError as error:
+            why = f"cannot be written ({error.strerror or error}). What was saved there before is whole."
+            if not self.folder.is_dir():
+                why = "the run's folder is gone, deleted or moved, so nothing more can be saved."
+            raise RunError(f"{self.folder}: {why}") from error
 
     def train(self, experiment: Experiment, watch: Callable[[Record | None], None]) -> str:
         """Train to the end, or until `stop` is set, keeping the folder up to date.
@@ -114,47 +157,81 @@ class Run:
 
         Returns
         -------
-        The status: "finished" or "interrupted".
+        The status: "finished" or "interrupted". `summary` then has the figures.
 
         Raises
         ------
         DivergedError
             If the numbers become NaN or infinite; net and last.npz then hold the last epoch before.
+        UsageError
+            If another process is training this run.
+        RunError
+            If the folder can no longer be written, because the disk is full or it was deleted. What was saved before
+            is whole.
         """
-        training = experiment.training
-        self.write_metrics(training.records)
-        good = self.capture(experiment)
-        saved = watched = monotonic()
-        status = "interrupted"
         try:
-            with (self.folder / "metrics.csv").open("a", newline="", encoding="utf-8") as file:
-                for record in training.steps():
-                    moment = monotonic()
-                    if record is not None:
-                        csv.writer(file, lineterminator="\n").writerow(_row(record))
-                        file.flush()
-                        training.settle()
-                        good[record.round] = capture(training.learners[record.round])
-                    if record is not None or moment - watched >= WATCH_SECONDS:
-                        watch(record)
-                        watched = moment
-                    if self.stop:
-                        break
-                    if moment - saved >= experiment.config.training.checkpoint_seconds:
-                        self.save(self.capture(experiment), experiment.config)
-                        saved = monotonic()
-            good = self.capture(experiment)
-            status = "finished" if training.finished else "interrupted"
+            with held(self.folder):
+                return self._train(experiment, watch)
+        except BlockingIOError:
+            raise UsageError(f"{self.folder}: another process is training this run. Wait for it, or stop it.") from None
+
+    def _train(self, experiment: Experiment, watch: Callable[[Record | None], None]) -> str:
+        good = self.capture(experiment)
+        with self.writing():
+            self._clear()
+            self.write_config(experiment.config)
+            metrics.write(self.folder, experiment.training.records)
+            self.write_meta(status="running", finished=None)
+        try:
+            self._follow(experiment, watch, good)
         except DivergedError:
-            status = "diverged"
             for one, kept in zip(experiment.rounds, good, strict=True):
                 restore_parameters(kept, [*one.net.parameters, *one.net.buffers], str(self.last_path))
+            self._finish(experiment, good, "diverged")
             raise
-        finally:
-            self.save(good, experiment.config)
-            self.write_metrics(training.records)
-            self.write_meta(status=status, finished=now())
+        except BaseException:
+            # Stopped at once: what was saved last stands.
+            with suppress(OSError):
+                self.write_meta(status="interrupted", finished=now())
+            raise
+        status = "finished" if experiment.training.finished else "interrupted"
+        self._finish(experiment, self.capture(experiment), status)
         return status
+
+    def _follow(self, experiment: Experiment, watch: Callable[[Record | None], None], good: list[Checkpoint]) -> None:
+        """Go through the training's steps; `good` becomes each round after its last epoch."""
+        training = experiment.training
+        saved = watched = monotonic()
+        for record in training.steps():
+            moment = monotonic()
+            if record is not None:
+                with self.writing():
+                    metrics.append(self.folder, record)
+                training.settle()
+                good[record.round] = capture(training.learners[record.round])
+            if record is not None or moment - watched >= WATCH_SECONDS:
+                watch(record)
+                watched = moment
+            if self.stop:
+                return
+            if moment - saved >= experiment.config.training.checkpoint_seconds:
+                self.save(self.capture(experiment), experiment.config)
+                saved = monotonic()
+
+    def _clear(self) -> None:
+        """Remove what a process that was killed had begun to write."""
+        for folder in (self.folder, self.last_path.parent):
+            for part in folder.glob(".*.part"):
+                part.unlink(missing_ok=True)
+
+    def _finish(self, experiment: Experiment, rounds: list[Checkpoint], status: str) -> None:
+        """Write all that a training leaves; the status last, when the rest is there."""
+        self.save(rounds, experiment.config)
+        with self.writing():
+            metrics.write(self.folder, experiment.training.records)
+            self.summary = figures_of(experiment, status)
+            write_text(self.folder / "summary.json", json.dumps(self.summary, indent=2) + "\n", sync=True)
+            self.write_meta(status=status, finished=now())
 
     @staticmethod
     def capture(experiment: Experiment) -> list[Checkpoint]:
@@ -164,14 +241,10 @@ class Run:
 
     def save(self, rounds: list[Checkpoint], config: Config) -> None:
         """Write last.npz, and best.npz where each round has a best epoch."""
-        joined(rounds, config).save(self.last_path)
-        if all(one.metadata["progress"].best_epoch is not None for one in rounds):
-            joined([one.only_best() for one in rounds], config).save(self.best_path)
-
-    def write_metrics(self, records: list[Record]) -> None:
-        """Write metrics.csv anew: its heading, and a row for each record."""
-        rows = [",".join(COLUMNS), *(",".join(map(str, _row(record))) for record in records)]
-        write_text(self.folder / "metrics.csv", "\n".join(rows) + "\n")
+        with self.writing():
+            joined(rounds, config).save(self.last_path)
+            if all(one.metadata["progress"].best_epoch is not None for one in rounds):
+                joined([one.only_best() for one in rounds], config).save(self.best_path)
 
     def records(self) -> list[Record]:
         """The rows of metrics.csv.
@@ -181,17 +254,7 @@ class Run:
         CheckpointError
             If the file is missing or broken.
         """
-        try:
-            with (self.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
-                return [Record(**{name: _cell(name, row[name]) for name in COLUMNS}) for row in csv.DictReader(file)]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{self.folder / 'metrics.csv'}: cannot be read ({error})") from None
-
-    def summarise(self, experiment: Experiment, status: str) -> dict[str, Any]:
-        """Write summary.json: the figures of the last and of the best epoch; returns it."""
-        summary = figures_of(experiment, status)
-        write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-        return summary
+        return metrics.read(self.folder)
 
 
 def find_checkpoint(path: str | os.PathLike[str]) -> Path:
@@ -212,86 +275,21 @@ def find_checkpoint(path: str | os.PathLike[str]) -> Path:
     return found
 
 
-def resume(path: str | os.PathLike[str], overrides: list[str]) -> tuple[Run, Experiment]:
-    """A run and its experiment as last saved, to go on with `run.train`.
-
-    Parameters
-    ----------
-    path
-        The run folder.
-    overrides
-        As for `--set`; only `training.epochs` and `training.checkpoint_seconds` may change.
-
-    Raises
-    ------
-    UsageError
-        If another option is to change, fewer epochs are asked for than are done, or the schedule leaves them none.
-    DataError
-        If the data are not those of the training.
-    """
-    run = Run.open(path)
-    for override in overrides:
-        name = override.split("=")[0]
-        if name not in ("training.epochs", "training.checkpoint_seconds"):
-            raise UsageError(
-                f"--set {override}: a resumed run stays the same experiment: only training.epochs and "
-                f"training.checkpoint_seconds may change. Train {run.folder / 'resolved.yaml'} anew for another {name}."
-            )
-    if not run.last_path.exists():
-        raise UsageError(f"{path}: this run has no checkpoint yet. Train {run.folder / 'resolved.yaml'} anew.")
-    found, file = checkpoints.read(run.last_path), str(run.last_path)
-    experiment = restore(found, file)
-    if overrides:
-        config = from_json(found.metadata["config"], file, overrides)
-        _check_epochs(config, experiment.config, found.epoch)
-        experiment = restore(found, file, config)
-    for one in experiment.rounds:
-        one.dataset  # noqa: B018 (it is loaded, and known to be the same, before anything is written)
-    if not experiment.training.finished:
-        write_text(run.folder / "resolved.yaml", yaml_reader.dump(experiment.config.to_json()))
-    return run, experiment
-
-
-def _check_epochs(config: Config, before: Config, done: int) -> None:
-    """A run goes on to a number of epochs that is left to do, and that its schedule leaves a learning rate for."""
-    epochs = config.training.epochs
-    if epochs < done:
-        raise UsageError(f"training.epochs={epochs}: the run has done {done} already")
-    schedules = [spec.make() for spec in config.schedule]
-    if epochs > before.training.epochs and not learning_rate_factor(schedules, epochs - 1, epochs):
-        raise UsageError(
-            f"training.epochs={epochs}: the schedule has brought the learning rate to 0 by then, so more epochs change "
-            "nothing. Train the config anew with that many."
-        )
-
-
-def _new_folder(runs: Path, name: str) -> Path:
+def _renamed(made: Path, name: str) -> Path:
+    """Give a new folder its name beside it, or the next that is free; returns where it then is."""
     for count in range(1, 100_000):
-        folder = runs / (name if count == 1 else f"{name}-{count}")
+        folder = made.with_name(name if count == 1 else f"{name}-{count}")
+        if folder.exists() or folder.is_symlink():
+            continue
         try:
-            folder.mkdir(parents=True)
-            return folder
-        except (FileExistsError, NotADirectoryError):
-            if not runs.is_dir():
-                raise UsageError(f"{runs}: this is a file, so no runs can be kept in it") from None
-    raise UsageError(f"{runs}: there are too many runs called {name}")
+            return made.rename(folder)
+        except OSError as error:  # made by another process since
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    raise UsageError(f"{made.parent}: there are too many runs called {name}")
 
 
 def _near(path: Path) -> str:
     """Where the run may be that a person means by its bare name."""
     folder = Path(os.environ.get("TINYNET_RUNS", "runs")) / path
     return f". Did you mean {folder}?" if (folder / "meta.json").exists() else ""
-
-
-def _row(record: Record) -> list[Any]:
-    values = [record[name] for name in COLUMNS]
-    return [
-        "" if value is None else round(value, 6) if name == "seconds" else value
-        for name, value in zip(COLUMNS, values, strict=True)
-    ]
-
-
-def _cell(name: str, text: str) -> Any:
-    if name in ("round", "epoch"):
-        return int(text)
-    return float(text) if text else None

@@ -36,7 +36,7 @@ def figures_of(experiment: Experiment, status: str) -> dict[str, Any]:
         **{which: {name: last[which][name] for name in names} for which in SPREAD},
         "per_round": [
             {"round": number, "seed": one.config.seed}
-            | {name: values for name, values in row.items() if name != "mean"}
+            | {name: values for name, values in row.items() if name not in ("mean", "standard_deviation")}
             for number, (one, row) in enumerate(zip(experiment.rounds, found, strict=True))
         ],
     }

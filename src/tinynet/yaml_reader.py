@@ -11,6 +11,9 @@ import yaml
 Keys = tuple[str | int, ...]
 FAULTY = object()  # in place of a value whose fault is among the problems
 LARGEST = 100_000  # values in a document: aliases can multiply a few lines into billions
+LONGEST = 2**20  # characters of a document, which take seconds to read
+DEEPEST = 100  # lists and mappings in each other
+TOO_DEEP = "the lists and mappings are nested too deep"
 
 
 @dataclass
@@ -36,6 +39,20 @@ class _Loader(yaml.SafeLoader):
     """Resolves plain scalars as YAML 1.2 does: `1e-3` is a number; `no`, `off` and `12:30` are texts."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (the base class's own declaration)
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """As the base class, which goes as deep as the text does, but no deeper than DEEPEST."""
+        if self.depth > DEEPEST:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=TOO_DEEP, problem_mark=mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
@@ -64,6 +81,9 @@ def dump(value: Any) -> str:
 def read(text: str) -> Document:
     """The document of a text. Where the YAML is broken, `problems` says so and `value` is None."""
     document = Document()
+    if len(text) > LONGEST:
+        document.problems.append((1, 1, f"the file holds {len(text):,} characters; a config has at most {LONGEST:,}"))
+        return document
     try:
         node = _Loader(text).get_single_node()
         if node is not None:
@@ -76,8 +96,6 @@ def read(text: str) -> Document:
         document.problems.append((line, column, f"this is not valid YAML: {_explain(error)}"))
     except yaml.reader.ReaderError as error:
         document.problems.append((1, 1, f"this is not a text file: it holds the character {error.character!r}"))
-    except RecursionError:
-        document.problems.append((1, 1, "the lists and mappings are nested too deep"))
     return document
 
 
@@ -158,6 +176,8 @@ def _place(node: yaml.Node) -> tuple[int, int]:
 
 
 def _explain(error: yaml.MarkedYAMLError) -> str:
+    if error.problem == TOO_DEEP:
+        return f"{TOO_DEEP}, over {DEEPEST} levels"
     text = " ".join(filter(None, [error.context, error.problem]))
     if "'\\t'" in text:
         return f"{text}. Indent with spaces, not with tabs."

@@ -10,10 +10,12 @@ import traceback
 
 import click
 
-from tinynet.cli.output import BLAS_THREADS
-from tinynet.errors import ConfigError, TinynetError
+from tinynet.cli.output import BLAS_THREADS, say
+from tinynet.errors import ConfigError, TinynetError, readable
 
-COMMANDS = ("train", "eval", "plot", "compare", "predict", "explain", "check", "init", "layers", "schema", "data")
+COMMANDS = (
+    "train", "eval", "plot", "compare", "runs", "predict", "explain", "check", "init", "layers", "schema", "data",
+)  # fmt: skip
 
 
 class Commands(click.Group):
@@ -51,8 +53,8 @@ def main(debug: bool) -> None:
     """
 
 
-def run() -> None:
-    """The entry point of the `tinynet` command."""
+def run() -> int:
+    """Run the command of this process; returns the exit status."""
     for variable in BLAS_THREADS:
         os.environ.setdefault(variable, "1")
     for name in ("stdout", "stderr"):
@@ -61,7 +63,7 @@ def run() -> None:
         getattr(sys, name).reconfigure(errors="replace")  # for terminals without Unicode
     arguments = sys.argv[1:]
     debug = "--debug" in arguments  # wherever it stands
-    sys.exit(execute([argument for argument in arguments if argument != "--debug"], debug))
+    return execute([argument for argument in arguments if argument != "--debug"], debug)
 
 
 def execute(arguments: list[str], debug: bool = False) -> int:
@@ -76,21 +78,21 @@ def execute(arguments: list[str], debug: bool = False) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.")
         return 130
     except BrokenPipeError:
         # The reader of a pipe, such as `head`, has gone: nothing is left to say, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (TinynetError, OSError, MemoryError) as error:
+    except (TinynetError, OSError, MemoryError, ImportError) as error:
         if debug:
             traceback.print_exc()
-        click.echo(_text(error), err=True)
+        say("\n".join(map(readable, _text(error).split("\n"))))
         return getattr(error, "exit_status", 1)
     except Exception as error:
         if debug:
             traceback.print_exc()
-        click.echo(f"Error: a fault in tinynet: {error!r}. Please report it, with the output of --debug.", err=True)
+        say(f"Error: a fault in tinynet: {error!r}. Please report it, with the output of --debug.")
         return 1
 
 
@@ -99,4 +101,11 @@ def _text(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         return f"Error: {error.filename}: {error.strerror}" if error.filename else f"Error: {error.strerror or error}"
-    return f"Error: {error or 'there is not enough memory'}"
+    if isinstance(error, MemoryError):
+        return (
+            f"Error: {error or 'there is not enough memory'}. A smaller training.batch_size, dataset or net needs less."
+        )
+    if isinstance(error, ImportError):
+        why = next((line for line in reversed(str(error).splitlines()) if line.strip()), repr(error))
+        return f"Error: a library cannot be loaded: {why.strip()}. Is there enough memory, and is all installed?"
+    return f"Error: {error}"

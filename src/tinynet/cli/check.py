@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinynet.cli.output import counted, print_json, say
+from tinynet.cli.output import counted, print_json, say, tell
 from tinynet.cli.plugins import plugin_option
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def command(
         print_json({"config": config, "samples": samples, "seed": parts.config.seed, **found, "seconds": seconds})
     else:
         where = f"{parts.config.name}: {counted(samples, 'random sample')} in float64, seed {parts.config.seed}"
-        click.echo(f"{where}\n{text}\nIt took {seconds:.1f} s.")
+        tell(f"{where}\n{text}\nIt took {seconds:.1f} s.")
     return 0 if right else 1
 
 

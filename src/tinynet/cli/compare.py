@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinynet.cli.output import counted, print_json
+from tinynet.cli.output import counted, print_json, tell
 
 if TYPE_CHECKING:
     from tinynet.compare import Compared, Comparison, Paired
@@ -41,9 +41,9 @@ def command(runs: tuple[str, ...], as_json: bool, markdown: bool) -> None:
     if as_json:
         print_json({**found.to_json(), "plots": pictures})
     elif markdown:
-        click.echo("\n\n".join(_markdown(found, pictures)))
+        tell("\n\n".join(_markdown(found, pictures)))
     else:
-        click.echo("\n\n".join([*_text(found), "\n".join([*found.notes, *pictures])]).rstrip())
+        tell("\n\n".join([*_text(found), "\n".join([*found.notes, *pictures])]).rstrip())
 
 
 def _draw(runs: list[Any], notes: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinynet.cli.output import print_json
+from tinynet.cli.output import print_json, tell
 from tinynet.cli.plugins import plugin_option
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def command(target: str, split: str, number: int | None, as_json: bool) -> None:
         if as_json:
             print_json(found)
         else:
-            click.echo(_text(found))
+            tell(_text(found))
         return
     from tinynet.run import Run, find_checkpoint
 
@@ -50,7 +50,7 @@ def command(target: str, split: str, number: int | None, as_json: bool) -> None:
     if as_json:
         print_json(both)
     else:
-        click.echo("\n\n".join(_text(found) for found in both.values() if found))
+        tell("\n\n".join(_text(found) for found in both.values() if found))
 
 
 def _evaluate(path: str, split: str, number: int | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinynet.cli.output import counted, print_json
+from tinynet.cli.output import counted, print_json, tell
 from tinynet.cli.pages import Code, Markdown, Page, Rows
 from tinynet.cli.plugins import plugin_option
 from tinynet.cli.trace import write_trace
@@ -76,7 +76,7 @@ def command(
         return
     page = Markdown() if file_format == "markdown" else Page()
     _write(page, found, layer is not None)
-    click.echo(page)
+    tell(str(page))
 
 
 def _open(target: str, overrides: tuple[str, ...], with_data: bool) -> tuple[Parts, str]:

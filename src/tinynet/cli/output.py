@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from tinynet.errors import visible
+
 # BLAS threads pay only for large products, and make results depend on the machine.
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
@@ -22,10 +24,15 @@ BLAS_THREADS = (
 )
 
 
+def tell(text: str) -> None:
+    """Print to stdout what may quote a file, whose control characters would else command the terminal."""
+    click.echo("\n".join(map(visible, text.split("\n"))))
+
+
 def say(text: str) -> None:
-    """Print to stderr; where nobody can read it (a full disk, a closed terminal) the work goes on all the same."""
+    """As `tell`, to stderr; where nobody can read it (a full disk, a closed terminal) the work goes on all the same."""
     with suppress(OSError):
-        click.echo(text, file=sys.stderr)
+        click.echo("\n".join(map(visible, text.split("\n"))), file=sys.stderr)
 
 
 def print_json(found: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ def command(checkpoint: str, data: str, out: str | None, number: int | None) -> 
 
 def _inputs(experiment: Experiment, data: str) -> Array:
     """The rows of a file as inputs, after a check that they are what was trained on."""
-    from tinynet.datasets.table import read_table
+    from tinynet.datasets.table import listed, read_table
     from tinynet.errors import DataError, UsageError
     from tinynet.npz import read_npz
 
@@ -65,7 +65,7 @@ def _inputs(experiment: Experiment, data: str) -> Array:
         arrays = read_npz(Path(data))
         x = arrays.get("x", arrays.get("x_test"))
         if x is None:
-            raise DataError(f"{name}: has no array x (or x_test). It holds {', '.join(arrays) or 'nothing'}.")
+            raise DataError(f"{name}: has no array x (or x_test). It holds {listed(arrays) or 'nothing'}.")
         if x.dtype.kind not in "biuf":
             raise DataError(f"{name}: x has to hold numbers, not {x.dtype}")
         return x[:, None] if x.ndim == 1 and shape == (1,) else x
@@ -79,12 +79,12 @@ def _inputs(experiment: Experiment, data: str) -> Array:
     missing = [column for column in columns if column not in table.header]
     if missing:
         raise DataError(
-            f"{name}: lacks the columns {', '.join(missing)}. The net was trained on {', '.join(columns)}; "
-            f"the file has {', '.join(table.header)}."
+            f"{name}: lacks the columns {listed(missing)}. The net was trained on {listed(columns)}; "
+            f"the file has {listed(table.header)}."
         )
     unused = [c for c in table.header if c not in columns and c != experiment.description.target]
     if unused:
-        say(f"{name}: not trained on, so not used: {', '.join(unused)}")
+        say(f"{name}: not trained on, so not used: {listed(unused)}")
     return table.numbers(columns)
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinynet.cli.output import BLAS_THREADS, counted, print_json, quoted, say
+from tinynet import interrupts
+from tinynet.cli.output import BLAS_THREADS, counted, print_json, quoted, say, tell
 from tinynet.cli.plugins import as_given, plugin_option
 
 if TYPE_CHECKING:
     from tinynet.experiment import Experiment
     from tinynet.run import Run
-
-SIGNALLED = 128  # and the signal's number: the exit status of a command that one ended, as shells have it
 
 
 def _ask_blas(ctx: click.Context, parameter: click.Parameter, threads: int | None) -> None:
@@ -44,6 +43,7 @@ def _ask_blas(ctx: click.Context, parameter: click.Parameter, threads: int | Non
     help="Threads for each product of matrices, for large dense nets; the last digits then depend on their number.",
 )
 @click.option("--resume", type=click.Path(), metavar="RUN", help="Go on with a run where it stopped.")
+@click.option("--force", is_flag=True, help="With --resume: go on although options or data have changed.")
 @click.option("--dry-run", is_flag=True, help="Build, run one batch forward and backward, show the layers.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -57,6 +57,7 @@ def command(
     rounds: int | None,
     workers: int | None,
     resume: str | None,
+    force: bool,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
@@ -72,31 +73,29 @@ def command(
     changes += [f"training.rounds={rounds}"] if rounds is not None else []
     if (config is None) == (resume is None):
         raise click.UsageError("name a config file, as in `tinynet train disk.yaml`, or a run with --resume, not both")
+    if force and resume is None:
+        raise click.UsageError("--force goes with --resume RUN")
+    if dry_run and resume is not None:
+        raise click.UsageError("--dry-run goes with a config, not with --resume")
     if resume is not None:
-        from tinynet.run import resume as open_run
+        from tinynet.resuming import resume as open_run
 
-        if dry_run:
-            raise click.UsageError("--dry-run goes with a config, not with --resume")
         with downloads_shown(quiet):
-            run, experiment = open_run(resume, changes)
-        if experiment.training.finished:
+            run, experiment = open_run(resume, changes, force, command_line())
+        if experiment.training.finished and run.meta.get("status") == "finished":
             return _already_finished(run, experiment, as_json)
-        run.write_meta(status="running", finished=None)
-    else:
-        from tinynet.config import load
-        from tinynet.experiment import build
+        return _train(lambda: run, experiment, workers, quiet, as_json)
 
-        assert config is not None
-        with downloads_shown(quiet):
-            experiment = build(load(config, *changes))
-        if dry_run:
-            return _dry_run(experiment, as_json)
-        run = Run.create(experiment, Path(runs).expanduser(), command_line())
-    if not quiet:
-        _introduce(run, experiment)
-    for learner in experiment.training.learners:
-        learner.pieces.workers = workers or os.cpu_count() or 1
-    return _train(run, experiment, quiet, as_json)
+    from tinynet.config import load
+    from tinynet.experiment import build
+
+    assert config is not None
+    with downloads_shown(quiet):
+        experiment = build(load(config, *changes))
+    if dry_run:
+        return _dry_run(experiment, as_json)
+    folder = Path(runs).expanduser()
+    return _train(lambda: Run.create(experiment, folder, command_line()), experiment, workers, quiet, as_json)
 
 
 def _introduce(run: Run, experiment: Experiment) -> None:
@@ -112,46 +111,42 @@ def _introduce(run: Run, experiment: Experiment) -> None:
         say(line)
 
 
-def _train(run: Run, experiment: Experiment, quiet: bool, as_json: bool) -> int:
+def _train(open_run: Callable[[], Run], experiment: Experiment, workers: int | None, quiet: bool, as_json: bool) -> int:
+    """Train in a run's folder, and tell what came of it."""
     from tinynet.cli.progress import Progress
-    from tinynet.errors import DivergedError
+    from tinynet.errors import DivergedError, RunError
 
-    caught: list[int] = []
-    stopper = _stopper(run, caught)
-    old = [(number, signal.signal(number, stopper)) for number in (signal.SIGINT, signal.SIGTERM)]
-    try:
-        with Progress(experiment, quiet) as progress:
-            status = run.train(experiment, progress.show)
-    except DivergedError:
-        summary = run.summarise(experiment, "diverged")
-        if as_json:
-            print_json({"run": str(run.folder), **summary})
-        say(f"The last good checkpoint is {run.last_path}")
-        raise
-    finally:
-        for number, handler in old:
-            signal.signal(number, handler)
-    summary = run.summarise(experiment, status)
+    for learner in experiment.training.learners:
+        learner.pieces.workers = workers or os.cpu_count() or 1
+    with interrupts.deferred() as signals:
+        run = open_run()
+        signals.tell(lambda: setattr(run, "stop", True))
+        again = f"  tinynet train --resume {quoted(run.folder)}{as_given()}"
+        if not quiet:
+            _introduce(run, experiment)
+        try:
+            with Progress(experiment, quiet) as progress:
+                status = run.train(experiment, progress.show)
+        except DivergedError:
+            if as_json:
+                print_json({"run": str(run.folder), **run.summary})
+            say(f"The last good checkpoint is {run.last_path}")
+            raise
+        except RunError:
+            if run.folder.is_dir():
+                say(f"To go on, once what follows is mended:\n{again}")
+            raise
+        except interrupts.Interrupted:
+            say(f"Stopped at once. To go on from the last checkpoint:\n{again}")
+            raise
     if as_json:
-        print_json({"run": str(run.folder), **summary})
+        print_json({"run": str(run.folder), **run.summary})
     else:
-        _report(run, experiment, summary)
+        _report(run, experiment, run.summary)
     if status == "interrupted":
-        say(f"Interrupted. To go on:\n  tinynet train --resume {quoted(run.folder)}{as_given()}")
-        return SIGNALLED + caught[0]
+        say(f"Interrupted. To go on:\n{again}")
+        return interrupts.Interrupted(signals.caught[0]).exit_status
     return 0
-
-
-def _stopper(run: Run, caught: list[int]) -> Any:
-    """A handler that has the run stop after its batch, or on a second signal at once; it notes them in `caught`."""
-
-    def stop(number: int, frame: Any) -> None:
-        caught.append(number)
-        if run.stop:
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(SIGNALLED + number)
-        run.stop = True
-
-    return stop
 
 
 def _report(run: Run, experiment: Experiment, summary: dict[str, Any]) -> None:
@@ -161,15 +156,15 @@ def _report(run: Run, experiment: Experiment, summary: dict[str, Any]) -> None:
     rows = {which: summary[which] for which in ("best", "last") if summary[which] is not None}
     if summary["rounds"] > 1:
         rows = {name: row for which in rows for name, row in _spread(summary, which).items()}
-    click.echo(figures_table(rows))
+    tell(figures_table(rows))
     commonest = summary["last"].get("test_commonest_error")
     if commonest is not None:
-        click.echo(f"Always answering the commonest class would give a test error of {commonest:.1%}.")
+        tell(f"Always answering the commonest class would give a test error of {commonest:.1%}.")
     early = " (stopped early)" if _stopped_early(experiment) else ""
     rounds = f"{counted(summary['rounds'], 'round')} of " if summary["rounds"] > 1 else ""
-    click.echo(f"{rounds}{counted(summary['epochs'], 'epoch')}{early} in {summary['seconds']:.2f} s of training")
-    click.echo(f"Run: {run.folder}")
-    click.echo(f"Next: tinynet plot {quoted(run.folder)}{as_given()}")
+    tell(f"{rounds}{counted(summary['epochs'], 'epoch')}{early} in {summary['seconds']:.2f} s of training")
+    tell(f"Run: {run.folder}")
+    tell(f"Next: tinynet plot {quoted(run.folder)}{as_given()}")
 
 
 def _spread(summary: dict[str, Any], which: str) -> dict[str, Any]:
@@ -184,17 +179,19 @@ def _spread(summary: dict[str, Any], which: str) -> dict[str, Any]:
 
 
 def _already_finished(run: Run, experiment: Experiment, as_json: bool) -> int:
+    from tinynet.summary import figures_of
+
     if as_json:
-        print_json({"run": str(run.folder), **run.summarise(experiment, "finished")})
+        print_json({"run": str(run.folder), **figures_of(experiment, "finished")})
     elif _stopped_early(experiment):
         done = max(learner.progress.epoch for learner in experiment.training.learners)
-        click.echo(
+        tell(
             f"{run.folder} is finished: early stopping ended it after {counted(done, 'epoch')}. "
             f"To train further, train {run.folder / 'resolved.yaml'} anew with a larger patience."
         )
     else:
         epochs = experiment.config.training.epochs
-        click.echo(
+        tell(
             f"{run.folder} is finished: it has done {counted(epochs, 'epoch')}. To train further:\n"
             f"  tinynet train --resume {quoted(run.folder)}{as_given()} --set training.epochs={2 * epochs}"
         )
@@ -222,8 +219,8 @@ def _dry_run(experiment: Experiment, as_json: bool) -> int:
         ]
         print_json({"layers": layers, "parameters": net.vector.all_tensors.size, "batch_loss": value})
     else:
-        click.echo(net.summary())
+        tell(net.summary())
         for note in (*experiment.dataset.notes, *(experiment.started.notes if experiment.started else ())):
-            click.echo(note)
-        click.echo(f"One batch of {len(x)} went forward and backward: loss {value:.4g}. Nothing was written.")
+            tell(note)
+        tell(f"One batch of {len(x)} went forward and backward: loss {value:.4g}. Nothing was written.")
     return 0

@@ -10,10 +10,12 @@ from typing import Annotated, Literal
 import annotated_types as limits
 import numpy as np
 
+from tinynet import memory
 from tinynet.core import Array, Stream
 from tinynet.datasets.base import Data, Dataset, Description
 from tinynet.datasets.splits import Split
 from tinynet.datasets.table import Table, listed, number, read_table
+from tinynet.datasets.targets import MAX_CLASSES
 from tinynet.errors import DataError
 from tinynet.npz import read_npz
 from tinynet.registry import FilePath
@@ -21,9 +23,9 @@ from tinynet.registry import FilePath
 Task = Literal["classification", "regression"]
 TestShare = Annotated[float, limits.Gt(0), limits.Lt(1)]
 
+# Bytes for a number of a dataset: as it is read, in float64, and in the net's float32.
+NUMBER = 12
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-# Target vectors are made from a square matrix of this many rows.
-MAX_CLASSES = 10_000
 
 
 @dataclass(eq=False)
@@ -102,8 +104,9 @@ class NPZ(FromFile):
         for name in NPZ_ARRAYS:
             if not arrays[name].size or not arrays[name].ndim:
                 raise DataError(f"{file.name}: {name} has shape {arrays[name].shape}, which holds no samples.")
-        x = [_inputs(file.name, name, arrays[name]) for name in ("x_train", "x_test")]
         _check_rows(file.name, arrays)
+        _check_memory(file.name, [arrays[name] for name in NPZ_ARRAYS])
+        x = [_inputs(file.name, name, arrays[name]) for name in ("x_train", "x_test")]
         y = {name: arrays[name] for name in ("y_train", "y_test")}
         held = _kind(y["y_train"]) if y["y_train"].ndim == 1 else "vectors"
         classify = held in ("text", "whole numbers") if self.task is None else self.task == "classification"
@@ -127,7 +130,7 @@ def _numbers(file: str, name: str, array: Array) -> Array:
     if array.dtype.kind not in "biuf":
         raise DataError(f"{file}: {name} holds {_kind(array)}, but has to hold numbers. Save it as numbers.")
     with np.errstate(over="ignore"):
-        values = array.astype(np.float64)
+        values = array.astype(np.float64, copy=False)
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         found = values[tuple(bad[0])]
@@ -138,7 +141,19 @@ def _numbers(file: str, name: str, array: Array) -> Array:
 def _inputs(file: str, name: str, array: Array) -> Array:
     """The array as numbers; images (n, H, W) get an axis of channels, and bytes stay bytes."""
     images = array[:, None] if array.ndim == 3 else array
-    return images if images.dtype == np.uint8 and images.ndim == 4 else _numbers(file, name, images)
+    return images if _is_image(images) else _numbers(file, name, images)
+
+
+def _is_image(array: Array) -> bool:
+    """Whether these are images in bytes, which are used as they are."""
+    return array.dtype == np.uint8 and array.ndim in (3, 4)
+
+
+def _check_memory(file: str, arrays: list[Array]) -> None:
+    """Refuse numbers that have no room in float64 and in the net's type."""
+    lacking = memory.shortage(sum(array.nbytes if _is_image(array) else array.size * NUMBER for array in arrays))
+    if lacking:
+        raise DataError(f"{file}: its numbers take {lacking}. Save fewer, or images as bytes (uint8).")
 
 
 def _check_rows(file: str, arrays: dict[str, Array]) -> None:

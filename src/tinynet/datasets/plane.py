@@ -10,12 +10,17 @@ from typing import Annotated
 import annotated_types as limits
 import numpy as np
 
+from tinynet import memory
 from tinynet.core import Array, Stream
 from tinynet.datasets.base import Data, Dataset, Description
 from tinynet.datasets.splits import Split
+from tinynet.datasets.targets import MAX_CLASSES
+from tinynet.errors import OptionError
 from tinynet.registry import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 
-ClassCount = Annotated[int, limits.Ge(2)]
+ClassCount = Annotated[int, limits.Ge(2), limits.Le(MAX_CLASSES)]
+# Bytes of a point: two coordinates in float64, as they are drawn, and in the net's float32; and the class index.
+POINT = 32
 
 
 @dataclass(eq=False)
@@ -43,10 +48,17 @@ class Plane(Dataset, abstract=True):
         return 2
 
     def read(self, seed: int) -> Data:
-        train, test = (
-            Split(*self.draw(n, Stream(seed, "data", split).at()))
-            for split, n in (("train", self.train), ("test", self.test))
-        )
+        count = self.train + self.test
+        lacking = memory.shortage(count * POINT)
+        if lacking:
+            raise OptionError(f"{count:,} points take {lacking}. Draw fewer.")
+        with np.errstate(over="ignore", invalid="ignore"):
+            train, test = (
+                Split(*self.draw(n, Stream(seed, "data", split).at()))
+                for split, n in (("train", self.train), ("test", self.test))
+            )
+        if not np.isfinite(train.x).all() or not np.isfinite(test.x).all():
+            raise OptionError("its points lie where there are no numbers. Make its options smaller.")
         classes = [str(k) for k in range(self.class_count())]
         return Data(train, test, Description((2,), classes, ["x1", "x2"]))
 
@@ -92,7 +104,7 @@ class Disk(Plane):
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         x = rng.random((n, 2))
-        inside = ((x - np.array(self.center)) ** 2).sum(axis=1) < self.radius**2
+        inside = ((x - np.array(self.center)) ** 2).sum(axis=1) < self.radius * self.radius
         return x, flipped(inside.astype(np.intp), self.noise, rng)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +13,16 @@ from typing import TextIO
 
 import numpy as np
 
+from tinynet import memory
 from tinynet.core import Array
-from tinynet.errors import DataError
+from tinynet.errors import DataError, readable
+from tinynet.reading import opened
 from tinynet.suggestions import suggestion
 
 # Names in a message, before the others are only counted.
 LISTED = 20
+# Times that a table takes its file's bytes in memory, at least: a cell is a text, and then a number.
+CELLS = 3
 
 
 @dataclass
@@ -67,7 +73,8 @@ class Table:
         DataError
             If a column is not there, or a cell is empty or holds no finite number.
         """
-        index = [self.index(column) for column in columns]
+        places = {column: place for place, column in enumerate(self.header)}
+        index = [places[column] if column in places else self.index(column) for column in columns]
         # NumPy reads None as NaN.
         values = np.array([[number(row[i]) for i in index] for row in self.rows], dtype=np.float64)
         bad = np.argwhere(~np.isfinite(values))
@@ -86,7 +93,7 @@ class Table:
         if cell and number(cell) is None:
             found += ", which is no number"
         more = f" {others} more {'has' if others == 1 else 'have'} none." if others else ""
-        return DataError(f"{self.place(row, column)} {found}. Every cell needs {needed}.{more}")
+        return DataError(readable(f"{self.place(row, column)} {found}. Every cell needs {needed}.{more}"))
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:
@@ -98,13 +105,23 @@ def read_table(path: str | os.PathLike[str]) -> Table:
         If it cannot be read, or is no such table.
     """
     path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder. Name the .csv file in it.")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *records = _records(path.name, file) or [(1, [])]
+        with opened(path) as file:
+            if file is None:
+                raise DataError(f"{path}: no such file. Check the path.")
+            lacking = memory.shortage(CELLS * os.fstat(file.fileno()).st_size)
+            if lacking:
+                raise DataError(f"{path.name}: as a table it takes {lacking}. Cut the file into smaller ones.")
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            header, *records = _records(path.name, text) or [(1, [])]
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path.name}: is no UTF-8 text. Save it as CSV in UTF-8.") from error
+    except ValueError as error:
+        raise DataError(f"{path}: cannot be read ({error}). Check the path.") from error
     _check_header(path.name, *header)
     if not records:
         raise DataError(f"{path.name}: has a header line, but no rows.")
@@ -146,7 +163,7 @@ def _check_header(name: str, line: int, header: list[str]) -> None:
             raise DataError(f"{name}:{line}: the cells are separated by {separator!r}. Separate them by commas.")
     if "" in header:
         raise DataError(f"{name}:{line}: column {header.index('') + 1} has no name. Give every column one.")
-    twice = next((column for column in header if header.count(column) > 1), None)
+    twice = next((column for column, count in Counter(header).items() if count > 1), None)
     if twice is not None:
         raise DataError(f"{name}:{line}: two columns are called {twice!r}. Give each its own name.")
 
@@ -162,5 +179,5 @@ def number(cell: str) -> float | None:
 
 def listed(names: Collection[str]) -> str:
     """The names, or the first of them and the count of the others."""
-    shown = ", ".join(list(names)[:LISTED])
+    shown = ", ".join(map(readable, list(names)[:LISTED]))
     return f"{shown} and {len(names) - LISTED} more" if len(names) > LISTED else shown

@@ -8,6 +8,9 @@ import numpy as np
 
 from tinynet.core import Array
 
+# A class may have a target vector with an entry for each class.
+MAX_CLASSES = 10_000
+
 Coding = Literal["sign", "one_hot", "signed_one_hot", "binary", "inputs"]
 
 
@@ -36,9 +39,10 @@ def encode(labels: Array, coding: Coding, classes: int) -> Array:
             return np.asarray(np.repeat(2.0 * labels[:, None] - 1.0, 2, axis=1))
         case "binary":
             return np.asarray(labels[:, None], dtype=float)
-        case "signed_one_hot":
-            return np.asarray(2.0 * np.eye(classes)[labels] - 1.0)
-    return np.asarray(np.eye(classes)[labels])
+    low = -1.0 if coding == "signed_one_hot" else 0.0
+    vectors = np.full((len(labels), classes), low)
+    vectors[np.arange(len(labels)), labels] = 1.0
+    return vectors
 
 
 def decode(outputs: Array, coding: Coding, threshold: float) -> Array:

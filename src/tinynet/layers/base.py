@@ -9,11 +9,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from tinynet import memory
 from tinynet.core import Array, Clock, Parameter, Shape, Stream
 from tinynet.errors import ShapeError
 from tinynet.registry import Component
 
-LARGEST = 2**30  # numbers in one parameter
+# Bytes for a number of a parameter while it is made: the value and its gradient, in float64.
+NUMBER = 16
 
 
 @dataclass(eq=False, kw_only=True)
@@ -57,6 +59,8 @@ class Layer(Component, abstract=True):
     owner: Layer | None = field(init=False, repr=False)
     # One, or with stacked rounds one for each.
     streams: list[Stream] = field(init=False, repr=False)
+    # Numbers in the parameters of the layers that were set up before.
+    made: int = field(init=False, repr=False)
     clock: Clock = field(init=False, repr=False)
 
     # State is set here, so that a subclass with an __init__ or a __post_init__ of its own cannot forget it.
@@ -69,6 +73,7 @@ class Layer(Component, abstract=True):
         layer.taken = False
         layer.owner = None
         layer.streams = [Stream(0, "layer")]
+        layer.made = 0
         layer.clock = Clock()
         return layer
 
@@ -186,12 +191,16 @@ class Layer(Component, abstract=True):
         trainable: bool,
         order: tuple[int, ...] | None,
     ) -> Parameter:
-        if prod(shape) > LARGEST:
-            raise ShapeError(
-                f"its {name} of shape {shape} would hold {prod(shape):,} numbers; the most is {LARGEST:,}."
-            )
-        values = initialisation(shape) if callable(initialisation) else initialisation
-        tensor = np.array(np.broadcast_to(values, shape), dtype=float)
+        count = self.made + sum(p.tensor.size for p in (*self.parameters, *self.buffers)) + prod(shape)
+        lacking = memory.shortage(count * NUMBER)
+        if lacking:
+            net = f"with its {name} of shape {shape} the net has {count:,} parameters"
+            raise ShapeError(f"{net}, which take {lacking}. Make it smaller.")
+        values = initialisation(shape) if callable(initialisation) else np.array(initialisation, float)
+        # What a function gives is new: a copy would take as much memory again.
+        tensor: Array = np.require(values, float, "W")
+        if tensor.shape != shape:
+            tensor = np.array(np.broadcast_to(tensor, shape))
         parameter = Parameter(f"{self.name}.{name}", tensor, trainable, order)
         if any(other.name == parameter.name for other in (*self.parameters, *self.buffers)):
             raise ShapeError(f"has two parameters called {name!r}")

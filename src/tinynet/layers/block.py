@@ -11,6 +11,8 @@ from tinynet.layers.base import Layer
 from tinynet.registry import LayerList, PositiveInt
 from tinynet.suggestions import hint
 
+MOST_LAYERS = 10_000  # in a net, where blocks can multiply a few lines into billions
+
 
 @dataclass(eq=False)
 class Block(Layer):
@@ -68,10 +70,28 @@ class Block(Layer):
             raise ShapeError(f"has as many copies as {self.share!r}, whose parameters it shares. Remove `repeat`.")
         return block
 
-    def copies(self) -> list[list[Layer]]:
-        """The layers of each copy, none of them used before."""
+    def count(self) -> int:
+        """The layers in all of its copies, those of blocks in it included."""
+        return self.repeat * sum(layer.count() if isinstance(layer, Block) else 1 for layer in self.layers)
+
+    def copies(self, before: int = 0) -> list[list[Layer]]:
+        """The layers of each copy, none of them used before.
+
+        Parameters
+        ----------
+        before
+            Layers that the net has already.
+
+        Raises
+        ------
+        ShapeError
+            If there are none, or too many in all.
+        """
         if not self.layers:
             raise ShapeError("holds no layers. Write them as in `Block: {layers: [Linear: 25, ReLU]}`.")
+        count = before + self.count()
+        if count > MOST_LAYERS:
+            raise ShapeError(f"makes it {count:,} layers, but a net has at most {MOST_LAYERS:,}. Repeat it less.")
         found = [[copy.deepcopy(layer) for layer in self.layers] for _ in range(self.repeat)]
         for layer in (layer for layers in found for layer in layers):
             if isinstance(layer, Layer) and not self.trainable:

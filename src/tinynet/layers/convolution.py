@@ -13,6 +13,7 @@ from tinynet.errors import ShapeError
 from tinynet.images import (
     Size,
     by_axis,
+    check_padded,
     from_memory,
     image_shape,
     output_arithmetic,
@@ -213,6 +214,7 @@ class ConvTranspose2d(Layer):
         oh, ow = full[0] - 2 * margin[0], full[1] - 2 * margin[1]
         if oh < 1 or ow < 1:
             raise ShapeError(f"its padding {self.padding} leaves nothing of the output: {self.arithmetic()}")
+        check_padded(*full)
         self.output = (full[0], self.out_channels, full[1])
         part = self.out_channels // self.groups
         fan_in, fan_out = part * prod(kernel), c // self.groups * prod(kernel)

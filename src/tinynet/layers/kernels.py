@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tinynet.core import Array, Shape
-from tinynet.images import output_size, to_memory
+from tinynet.images import check_padded, output_size, to_memory
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Geometry:
 
     def output(self, size: tuple[int, int]) -> tuple[int, int]:
         """The output's height and width for an image of this size, without its zeros."""
+        check_padded(*(size[i] + self.before[i] + self.after[i] for i in (0, 1)))
         h, w = (
             output_size(size[i], self.kernel[i], self.stride[i], self.before[i] + self.after[i], self.dilation[i])
             for i in (0, 1)

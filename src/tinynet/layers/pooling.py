@@ -9,7 +9,17 @@ import numpy as np
 
 from tinynet.core import Array, Shape
 from tinynet.errors import ShapeError
-from tinynet.images import Size, by_axis, from_memory, image_shape, output_arithmetic, output_size, pair, to_memory
+from tinynet.images import (
+    Size,
+    by_axis,
+    check_padded,
+    from_memory,
+    image_shape,
+    output_arithmetic,
+    output_size,
+    pair,
+    to_memory,
+)
 from tinynet.layers.base import Layer
 from tinynet.layers.convolution import Margin
 
@@ -38,6 +48,7 @@ class _Pool(Layer, abstract=True):
         self.step = self.kernel if self.stride is None else pair(self.stride)
         if any(2 * margin > kernel for margin, kernel in zip(self.margin, self.kernel, strict=True)):
             raise ShapeError(f"padding {self.padding} is more than half of the kernel {self.kernel_size}")
+        check_padded(*((h, w)[i] + 2 * self.margin[i] for i in (0, 1)))
         self.size = tuple(output_size((h, w)[i], self.kernel[i], self.step[i], 2 * self.margin[i]) for i in (0, 1))
         self.overlap = any(step < kernel for step, kernel in zip(self.step, self.kernel, strict=True))
         self.input_shape, self.output_shape = shape, (c, *self.size)

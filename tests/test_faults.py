@@ -1,0 +1,337 @@
+"""What goes wrong around a training: one clear message, the right exit status, and earlier files whole."""
+
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import files, interrupts, run
+from tinynet.checkpoint import read
+from tinynet.errors import RunError
+from tinynet.resuming import resume
+from tinynet.run import Run
+
+LONG = {"epochs: 2": "epochs: 1000000"}
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits and signals of POSIX systems")
+
+
+@pytest.fixture
+def training(start, write, changed, tmp_path):
+    """Starts a long training in runs/small, and waits until it has been saved."""
+
+    def begin(parts=(), **options):
+        process = start(
+            "train", write(changed({**LONG, **dict(parts)})), "--set=training.checkpoint_seconds=0", **options
+        )
+        wait_for(tmp_path / "runs" / "small" / "checkpoints" / "last.npz", process)
+        return process
+
+    return begin
+
+
+def wait_for(path, process):
+    give_up = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < give_up
+        time.sleep(0.002)
+
+
+def limited(which, amount):
+    """For Popen: a process with a limit of the system."""
+    return {"preexec_fn": lambda: resource.setrlimit(which, (amount, amount))}
+
+
+def status_of(folder):
+    return json.loads((folder / "meta.json").read_text())["status"]
+
+
+def test_a_file_that_cannot_grow_stops_the_training(training, command, tmp_path):
+    # As on a full disk: the records of all epochs make last.npz grow.
+    process = training(**limited(resource.RLIMIT_FSIZE, 40_000))
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert err.splitlines()[-3:] == [
+        "To go on, once what follows is mended:",
+        "  tinynet train --resume runs/small",
+        "Error: runs/small: cannot be written (File too large). What was saved there before is whole.",
+    ]
+    folder = tmp_path / "runs" / "small"
+    done = read(folder / "checkpoints" / "last.npz").epoch
+    assert done > 10
+    assert status_of(folder) == "interrupted"
+    assert not list(folder.rglob("*.part"))
+    assert command("train", "--resume", folder, f"--set=training.epochs={done + 5}")[0] == 0
+    assert len(Run.open(folder).records()) == done + 6
+
+
+def test_a_folder_deleted_while_training(training, tmp_path):
+    process = training()
+    (tmp_path / "runs").rename(tmp_path / "gone")
+    shutil.rmtree(tmp_path / "gone", ignore_errors=True)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert err.splitlines()[-1] == (
+        "Error: runs/small: the run's folder is gone, deleted or moved, so nothing more can be saved."
+    )
+    assert "--resume" not in err
+
+
+def test_a_folder_that_takes_no_run(make, tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run, "write_text", full)
+    with pytest.raises(RunError) as caught:
+        Run.create(make(), tmp_path / "runs", [])
+    assert str(caught.value) == f"{tmp_path / 'runs'}: no run can be kept there (No space left on device)."
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(make, tmp_path, monkeypatch):
+    experiment = make()
+    one = Run.create(experiment, tmp_path / "runs", [])
+    one.train(experiment, lambda record: None)
+    before = one.last_path.read_bytes()
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(RunError, match=r"cannot be written \(No space left on device\)\. What was saved there before"):
+        one.save(Run.capture(experiment), experiment.config)
+    assert one.last_path.read_bytes() == before
+    assert [path.name for path in sorted(one.last_path.parent.iterdir())] == ["last.npz"]
+
+
+def test_few_open_files_are_enough(command, write, changed):
+    status, _, err = command("train", write(changed()), **limited(resource.RLIMIT_NOFILE, 12))
+    assert status == 0, err
+
+
+def test_too_little_memory_is_one_sentence(command, write, changed):
+    # NumPy itself does not fit in.
+    status, out, err = command("train", write(changed()), **limited(resource.RLIMIT_AS, 2**26))
+    assert (status, out) == (1, "")
+    assert "memory" in err.lower()
+    assert err.count("\n") == 1
+
+
+def test_memory_that_ends_while_training(make, tmp_path):
+    experiment = make(LONG)
+    one = Run.create(experiment, tmp_path / "runs", [])
+
+    def end(record):
+        if record is not None and record.epoch == 3:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        one.train(experiment, end)
+    assert status_of(one.folder) == "interrupted"
+    again, resumed = resume(one.folder, ["training.epochs=4"])
+    assert again.train(resumed, lambda record: None) == "finished"
+
+
+def test_trainings_of_one_name_at_once_have_a_folder_each(start, write, changed, tmp_path):
+    path = write(changed())
+    processes = [start("train", path) for _ in range(4)]
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    found = sorted(folder.name for folder in (tmp_path / "runs").iterdir())
+    assert found == ["small", "small-2", "small-3", "small-4"]
+    assert len({(tmp_path / "runs" / name / "metrics.csv").read_text().count("\n") for name in found}) == 1
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(training, command, tmp_path):
+    process = training()
+    status, out, err = command("train", "--resume", tmp_path / "runs" / "small")
+    assert (status, out) == (2, "")
+    assert "runs/small: another process is training this run. Wait for it, or stop it." in err
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert files.is_held(tmp_path / "runs" / "small") is False
+
+
+def test_a_run_of_another_format(command, train_run, change_metadata):
+    one, _ = train_run()
+    for path in (one.last_path, one.best_path):
+        if path.exists():
+            change_metadata(path, lambda metadata: metadata.update(format=1, tinynet="0.0.9"))
+    for words in (("train", "--resume", one.folder), ("eval", one.folder), ("predict", one.last_path, "0.1,0.2")):
+        status, out, err = command(*words)
+        assert (status, out) == (1 if words[0] != "predict" else status, "")
+        assert "has format 1" in err or words[0] == "predict"
+    assert "Use the tinynet that wrote it (0.0.9), or train anew." in err
+
+
+def test_a_clock_that_jumps_changes_nothing(make, train_run, tmp_path, monkeypatch):
+    one, _ = train_run()
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(run, "now", lambda: "1970-01-01T00:00:00+00:00")
+    experiment = make()
+    other = Run.create(experiment, tmp_path / "other", [])
+    other.train(experiment, lambda record: None)
+    assert other.meta["finished"] == "1970-01-01T00:00:00+00:00"
+    for record, same in zip(other.records(), one.records(), strict=True):
+        assert (record.seconds >= 0, record.test_loss) == (True, same.test_loss)
+
+
+# Interrupts
+
+
+@pytest.mark.parametrize("number", interrupts.SIGNALS)
+@pytest.mark.parametrize("moment", range(6))
+def test_a_signal_at_any_moment(start, write, changed, tmp_path, number, moment):
+    process = start("train", write(changed(LONG)), "--set=training.checkpoint_seconds=0")
+    # From Python's own start on, which takes some 30 ms, to the middle of the training.
+    time.sleep(0.1 + 0.15 * moment)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (128 + number, -number), err
+    if process.returncode > 0:
+        assert "Traceback" not in err
+        assert err.splitlines()[-1] in ("Interrupted.", "  tinynet train --resume runs/small")
+    folder = tmp_path / "runs" / "small"
+    if folder.exists():
+        assert status_of(folder) == "interrupted"
+        assert "tinynet train --resume runs/small" in err
+        assert not list(folder.rglob("*.part"))
+        assert read(folder / "checkpoints" / "last.npz").metadata["progress"]["records"]
+
+
+def test_two_signals_stop_at_once_and_leave_whole_files(training, command, tmp_path):
+    process = training()
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (130, 143)
+    assert "Traceback" not in err
+    assert "tinynet train --resume runs/small" in err
+    folder = tmp_path / "runs" / "small"
+    done = read(folder / "checkpoints" / "last.npz").epoch
+    assert status_of(folder) in ("interrupted", "running")
+    assert command("train", "--resume", folder, f"--set=training.epochs={done + 2}")[0] == 0
+
+
+def test_a_signal_that_the_caller_ignores_is_ignored(start, write, changed, tmp_path):
+    # As nohup and a shell's `&` have it.
+    process = start(
+        "train", write(changed({"epochs: 2": "epochs: 2000"})), preexec_fn=lambda: signal.signal(1, signal.SIG_IGN)
+    )
+    wait_for(tmp_path / "runs" / "small" / "metrics.csv", process)
+    process.send_signal(1)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+# Divergence
+
+
+def test_what_a_divergence_suggests_works(command, write, changed):
+    path = write(changed({"lr: 0.1": "lr: 1e30", "epochs: 2": "epochs: 5"}))
+    status, _, err = command("train", path)
+    assert status == 3
+    advice = re.search(r"Try a smaller learning rate \((\S+), now 1e\+30\), or (training\.clip_norm): 1\.", err)
+    option, clip = advice.groups()
+    assert command("train", path, "--set", f"{option}=0.1")[0] == 0
+    # A rate that diverges by steep gradients alone: the clip is enough.
+    steep = write(
+        "dataset: {Disk: {train: 40, test: 20, targets: sign}}\nlayers: [Linear: 5, Linear: 2]\nloss: MSE\n"
+        "optimizer: {SGD: 5}\ntraining: {epochs: 50, batch_size: 10}\n",
+        "steep.yaml",
+    )
+    status, _, err = command("train", steep)
+    assert status == 3, err
+    assert command("train", steep, "--set", f"{clip}=1")[0] == 0
+    # And from the last good checkpoint on.
+    status, _, err = command("train", "--resume", "runs/steep", "--force", "--set", f"{option}=0.01")
+    assert status == 0, err
+
+
+# Going on as another experiment
+
+
+def test_force_changes_the_learning_rate_from_here_on(make, train_run):
+    one, _ = train_run({"SGD: {lr: 0.1}": "SGD: {lr: 0.1, momentum: 0.9}"}, "training.epochs=3")
+    again, resumed = resume(one.folder, ["optimizer.SGD.lr=0.01", "training.epochs=5"], force=True)
+    assert again.train(resumed, lambda record: None) == "finished"
+    by_hand = make({"SGD: {lr: 0.1}": "SGD: {lr: 0.1, momentum: 0.9}"}, "training.epochs=5")
+    for record in by_hand.train():
+        if record.epoch == 3:
+            by_hand.optimizer.lr = 0.01
+    assert resumed.net.vector.all_tensors.tobytes() == by_hand.net.vector.all_tensors.tobytes()
+    assert again.meta["resumed"][0]["changed"] == {"optimizer.SGD.lr": [0.1, 0.01]}
+    assert tinynet.load(one.folder / "resolved.yaml").optimizer.options["lr"] == 0.01
+    # Which is the experiment from now on: no force is needed any more.
+    assert resume(one.folder, ["training.epochs=6"])[1].optimizer.lr == 0.01
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["optimizer=Adam"],
+        ["optimizer.SGD.momentum=0.9"],
+        ["loss=L1"],
+        ["training.batch_size=7"],
+        ["training.evaluate_train=true"],
+        ["dataset.Disk.train=33", "dataset.Disk.validation=0.2"],
+        ["training.early_stopping={monitor: train_loss, patience: 1}", "training.evaluate_train=true"],
+        ["seed=5"],
+        ["dtype=float64"],
+    ],
+)
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_force_lets_all_else_change(make, tmp_path, changes, rounds):
+    experiment = make({}, f"training.rounds={rounds}", "training.epochs=4")
+    one = Run.create(experiment, tmp_path / "runs", [])
+    seen = []
+
+    def stop(record):
+        seen.append(record)
+        one.stop = len(seen) == 2 * rounds + 1
+
+    assert one.train(experiment, stop) == "interrupted"
+    again, resumed = resume(one.folder, changes, force=True)
+    assert again.train(resumed, lambda record: None) == "finished"
+    assert np.isfinite(resumed.net.vector.all_tensors).all()
+    assert {record.epoch for record in again.records()} >= {0, 1, 2}
+
+
+def test_an_edit_of_resolved_yaml_is_a_change(train_run):
+    one, _ = train_run()
+    path = one.folder / "resolved.yaml"
+    path.write_text(path.read_text().replace("lr: 0.1", "lr: 0.2"))
+    with pytest.raises(tinynet.UsageError, match=r"optimizer\.SGD\.lr: 0\.1 -> 0\.2"):
+        resume(one.folder, ["training.epochs=4"])
+    assert resume(one.folder, ["training.epochs=4"], force=True)[1].optimizer.lr == 0.2
+
+
+def test_data_may_move_as_long_as_they_are_the_same(train_run, tmp_path):
+    lines = [f"{a:.3f},{b:.3f},{'cat' if a > b else 'dog'}" for a, b in np.random.default_rng(0).random((40, 2))]
+    (tmp_path / "t.csv").write_text("a,b,kind\n" + "\n".join(lines) + "\n")
+    one, _ = train_run({"Disk: {train: 40, test: 20}": "CSV: {path: t.csv, column: kind}"})
+    (tmp_path / "t.csv").rename(tmp_path / "moved.csv")
+    moved = [f"dataset.CSV.path={tmp_path / 'moved.csv'}", "training.epochs=3"]
+    again, resumed = resume(one.folder, moved)
+    assert again.train(resumed, lambda record: None) == "finished"
+    (tmp_path / "moved.csv").write_text("a,b,kind\n" + "\n".join(lines[::-1]) + "\n")
+    with pytest.raises(tinynet.DataError, match="`--resume --force` goes on with the new one"):
+        resume(one.folder, ["training.epochs=5"])
+    again, resumed = resume(one.folder, ["training.epochs=5"], force=True)
+    assert again.train(resumed, lambda record: None) == "finished"
+    assert again.meta["resumed"][1]["changed"] == {"dataset": ["as before", "other samples"]}
+
+
+def test_force_and_dry_run_have_their_places(cli, write, changed, train_run):
+    assert "--force goes with --resume RUN" in cli("train", write(changed()), "--force")[2]
+    one, _ = train_run()
+    assert "--dry-run goes with a config" in cli("train", "--resume", one.folder, "--dry-run")[2]
