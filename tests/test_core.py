@@ -82,6 +82,16 @@ def test_views_of_another_vector_laid_out_the_same():
         assert np.shares_memory(found[parameter.name], other)
 
 
+def test_axes_in_another_order_in_memory():
+    values = np.arange(24.0).reshape(2, 3, 4)
+    parameter = Parameter("w", values.copy(), order=(2, 0, 1))
+    vector = FlatVector([parameter], "float64")
+    np.testing.assert_array_equal(parameter.tensor, values)
+    np.testing.assert_array_equal(vector.tensor, values.transpose(2, 0, 1).ravel())
+    stacked = np.stack([vector.tensor, 2 * vector.tensor])
+    np.testing.assert_array_equal(vector.views(stacked)[0][1], [values, 2 * values])
+
+
 def test_vector_keeps_gradients_that_are_there():
     a, b, c = parameters()
     c.gradient += 3
@@ -126,6 +136,10 @@ def test_clip_norm_of_a_norm_at_the_limit_is_pytorchs():
     vector.gradient[:2] = [3, 4]
     assert vector.clip_norm(5.0) == 5
     np.testing.assert_allclose(vector.gradient[:2], np.array([3, 4]) * (5 / (5 + 1e-6)), rtol=1e-14)
+    # One and a half of that millionth further, nothing is to be done.
+    vector.gradient[:2] = [3, 4]
+    assert vector.clip_norm(5 + 1.5e-6) == 5
+    assert vector.gradient[:2].tolist() == [3, 4]
 
 
 def test_clip_norm_leaves_small_gradients():

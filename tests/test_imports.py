@@ -28,6 +28,7 @@ STEPS = [
     ["twin"],
     ["check"],
     ["learner"],
+    ["processes"],
     ["rounds"],
     ["checkpoint"],
     ["scaling", "start"],

@@ -26,6 +26,12 @@ TRAININGS = {
         "loss: CrossEntropy\noptimizer: {AdamW: 0.001}\n",
         "{epochs: 60, batch_size: 64}",
     ),
+    "rounds in processes": (
+        "dataset: {NPZ: {path: images.npz}}\n"
+        "layers: [Conv2d: {out_channels: 4, kernel_size: 3}, BatchNorm, ReLU, Flatten, Dropout: 0.2, Linear: 3]\n"
+        "loss: CrossEntropy\noptimizer: {Adam: 0.001}\n",
+        "{epochs: 40, batch_size: 64, rounds: 3, evaluate_train: true}",
+    ),
     "graph": (
         "dataset: {Disk: {train: 200, test: 50, targets: one_hot}}\n"
         "layers:\n"
@@ -100,7 +106,7 @@ def test_killed_and_resumed_is_never_stopped(tmp_path, kind):
     moments, run, kills = random.Random(kind), tmp_path / "runs" / "run", 0
     while kills < KILLS:
         again = ("--resume", run) if run.exists() else ("run.yaml",)
-        process = tinynet(tmp_path, "train", *again, *(() if run.exists() else often))
+        process = tinynet(tmp_path, "train", *again, "--workers", "2", *(() if run.exists() else often))
         if kills % 3 < 2:
             process.stderr.readline()  # at any moment of the training, and each third time of the process
         time.sleep(moments.uniform(0, 0.3))

@@ -151,6 +151,15 @@ def test_linear_by_hand():
     np.testing.assert_array_equal(bias.gradient, [[1, 2]])
 
 
+def test_linear_takes_batches_of_any_size_one_after_another():
+    layer = set_up(Linear(3), (2,))
+    for size in (3, 5, 3, 2, 1):
+        layer.bias_.gradient = np.zeros((1, 3))
+        layer.forward(np.ones((size, 2)))
+        layer.backward(np.full((size, 3), 2.0))
+        np.testing.assert_array_equal(layer.bias_.gradient, [[2 * size] * 3])
+
+
 def test_linear_without_bias_has_one_parameter():
     layer = set_up(Linear(2, bias=False), (3,))
     assert [p.name for p in layer.parameters] == ["None.weight"]
@@ -350,6 +359,13 @@ def test_same_padding_of_a_kernel_that_is_no_square():
     np.testing.assert_array_equal(same.forward(x), other.forward(padded))
 
 
+def test_a_convolution_in_groups_of_several_channels_is_its_plain_form():
+    net = Net([Conv2d(4, 2, groups=2)], (6, 4, 3), dtype="float64")
+    x, (weight, bias) = spaced((2, 6, 4, 3)), (p.tensor for p in net.parameters)
+    expected = plain.conv2d(x, weight, bias, (1, 1), (0, 0), (1, 1), 2)
+    np.testing.assert_allclose(net.forward(x), expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("padding", [(0, 1), (2, 1)])
 def test_transposed_convolution_with_padding_is_its_plain_form(padding):
     net = Net([ConvTranspose2d(2, (3, 2), (2, 3), padding)], (3, 5, 4), dtype="float64")
@@ -527,6 +543,14 @@ def test_a_parameter_is_made_of_floats_and_can_be_changed(values):
     tensor += 0.5
     assert tensor.tolist() == [1.5, 1.5]
     assert tensor.dtype == "float64"
+
+
+def test_names_of_parameters():
+    # A checkpoint finds its numbers by them.
+    layers = [Conv2d(4, 3, name="a"), ConvTranspose2d(4, 3, name="b"), BatchNorm(name="c"), LayerNorm(name="d")]
+    net = Net([*layers, Flatten(), Linear(2, name="e")], (1, 5, 5))
+    assert [p.name for p in net.parameters] == [f"{name}.{what}" for name in "abcde" for what in ("weight", "bias")]
+    assert [p.name for p in net.buffers] == ["c.running_mean", "c.running_var"]
 
 
 def test_two_parameters_of_one_name():

@@ -183,13 +183,11 @@ def test_refused_options(make, message):
 
 def test_an_own_optimizer_remembers_nothing_unless_it_says_so():
     class Signs(Optimizer, abstract=True):
-        lr: float = 0.1
-
         def step(self, tensor, gradient):
             self.steps += 1
             tensor -= self.learning_rate * np.sign(gradient)
 
-    optimizer = Signs()
+    optimizer = Signs(lr=0.1)
     assert steps(optimizer, 1, [5, -5]) == pytest.approx([0.9, 1.0])
     assert (optimizer.state_names, optimizer.state) == ((), {})
 

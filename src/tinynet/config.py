@@ -10,7 +10,7 @@ from typing import Any
 
 from tinynet import yaml_reader
 from tinynet.checking import Checker, Spec, safe_name
-from tinynet.errors import ConfigError, UsageError
+from tinynet.errors import ConfigError, UsageError, readable
 from tinynet.grammar import KEYS, Training
 from tinynet.messages import Source
 from tinynet.yaml_reader import Keys
@@ -107,14 +107,14 @@ def parse(text: str, path: str | os.PathLike[str], overrides: Sequence[str] = ()
     document = yaml_reader.read(text)
     file = os.fspath(path)
     if document.problems and not isinstance(document.value, dict):
-        raise ConfigError([f"{file}:{line}:{column}: {message}" for line, column, message in document.problems])
+        raise ConfigError([readable(f"{file}:{line}:{column}: {text}") for line, column, text in document.problems])
     source = Source(file, text, document.marks)
     if not isinstance(document.value, dict):
         what = "empty" if document.value is None else "no mapping"
         raise ConfigError([f"{file}:1:1: the file is {what}. A config holds {', '.join(KEYS)}."])
     checker = Checker(source, Path(path).absolute().parent)
     for line, column, message in document.problems:
-        checker.found.append((line, column, f"{file}:{line}:{column}: {message}"))
+        checker.found.append((line, column, readable(f"{file}:{line}:{column}: {message}")))
     return Config(**checker.check(document.value, overrides, safe_name(Path(path).stem)), source=source)
 
 

@@ -1,8 +1,8 @@
 """Rounds: independent trainings of one config with the seeds seed, seed + 1, …; small nets are trained all at once.
 
 Each round is a learner of its own, with net, optimizer and data. Where every part can, the nets are stacked: their
-parameters become rows of one array, and a training step is one pass over all of them. The result is the same, to the
-last bit, as of one after another.
+parameters become rows of one array, and a training step is one pass over all of them. Others are trained side by side
+in processes, or one after another. The result is the same each time, to the last bit.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tinynet.datasets.splits import Split, pixels
 from tinynet.evaluation import classify, compare_with, in_units
 from tinynet.learner import Learner, Record
 from tinynet.net import Net
+from tinynet.processes import POSSIBLE, SideBySide
 from tinynet.registry import Component
 
 # Numbers in one parameter. Ten rounds took 0.5 to 0.7 of their time one after another at 4096, the same at 40,000.
@@ -44,12 +45,19 @@ class Rounds:
     ----------
     learners
         At their beginning, or where they were left.
+
+    Attributes
+    ----------
+    workers
+        Threads; rounds that are not stacked have as many processes.
     """
 
     def __init__(self, learners: Sequence[Learner]) -> None:
         self.learners = list(learners)
         self.stacked = len(self.learners) > 1 and can_stack(self.learners[0].parts)
-        self.stack: Stack | None = None
+        self.workers = 1
+        # What trains several rounds at the moment.
+        self.together: Stack | SideBySide | None = None
 
     @property
     def finished(self) -> bool:
@@ -64,7 +72,8 @@ class Rounds:
     @property
     def epochs(self) -> float:
         """Epochs done, the one under way in part; the mean over the rounds."""
-        self.settle()
+        if isinstance(self.together, Stack):
+            self.together.settle()
         done = [
             learner.progress.epoch + learner.progress.samples / len(learner.parts.dataset.train)
             for learner in self.learners
@@ -73,15 +82,14 @@ class Rounds:
 
     def settle(self) -> None:
         """Bring the learners up to date, in the middle of an epoch too."""
-        if self.stack is not None:
-            self.stack.settle()
+        if self.together is not None:
+            self.together.settle()
 
     def steps(self) -> Iterator[Record | None]:
         """As `Learner.steps`: a record for each round and epoch, and None after each batch."""
         self.settle()
         if not self.stacked:
-            for learner in self.learners:
-                yield from learner.steps()
+            yield from self._apart()
             return
         while not self.finished:
             yield from self._catch_up()
@@ -91,11 +99,24 @@ class Rounds:
             # All are at the same place, but for a training whose rounds were stopped at different ones.
             places = [(learner.progress.epoch, learner.progress.batch) for learner in waiting]
             learners = [learner for learner, place in zip(waiting, places, strict=True) if place == min(places)]
-            if self.stack is None or self.stack.learners != learners:
-                self.stack = Stack(learners)
-            yield from self.stack.epoch()
+            if not isinstance(self.together, Stack) or self.together.learners != learners:
+                self.together = Stack(learners)
+            yield from self.together.epoch()
             for learner in learners:
                 yield learner.measure(learner.progress.epoch + 1)
+
+    def _apart(self) -> Iterator[Record | None]:
+        """The rounds each by itself."""
+        waiting = [learner for learner in self.learners if not learner.finished]
+        if POSSIBLE and self.workers > 1 and len(waiting) > 1:
+            self.together = SideBySide(waiting, self.workers)
+            try:
+                yield from self.together.steps()
+            finally:
+                self.together = None
+        for learner in self.learners:
+            learner.pieces.workers = max(learner.pieces.workers, self.workers)
+            yield from learner.steps()
 
     def _catch_up(self) -> Iterator[Record]:
         """Measure the rounds that have nothing else left to do in their epoch."""

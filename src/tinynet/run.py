@@ -122,6 +122,9 @@ class Run:
             raise CheckpointError(f"{path}: {error}") from None
         if meta is None:
             raise UsageError(f"{path}: this folder holds no run (it has no meta.json){_near(run.folder)}")
+        needed = {"name": str, "status": str, "seeds": list}
+        if not all(isinstance(meta.get(name), kind) for name, kind in needed.items()):
+            raise CheckpointError(f"{path}: meta.json is broken: it lacks a run's name, status or seeds")
         run.meta = meta
         return run
 
@@ -207,12 +210,12 @@ class Run:
             if record is not None:
                 with self.writing():
                     metrics.append(self.folder, record)
-                training.settle()
                 good[record.round] = capture(training.learners[record.round])
             if record is not None or moment - watched >= WATCH_SECONDS:
                 watch(record)
                 watched = moment
             if self.stop:
+                training.settle()
                 return
             if moment - saved >= experiment.config.training.checkpoint_seconds:
                 self.save(self.capture(experiment), experiment.config)

@@ -34,7 +34,11 @@ def _ask_blas(ctx: click.Context, parameter: click.Parameter, threads: int | Non
     "--runs", type=click.Path(), envvar="TINYNET_RUNS", default="runs", show_default=True, help="Folder of the runs."
 )
 @click.option("--rounds", type=click.IntRange(min=1), help="Independent trainings, instead of the config's.")
-@click.option("--workers", type=click.IntRange(min=1), help="Threads for images; by default one for each core.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Threads for images, or processes for rounds; by default one for each core.",
+)
 @click.option(
     "--blas-threads",
     type=click.IntRange(min=1),
@@ -116,8 +120,7 @@ def _train(open_run: Callable[[], Run], experiment: Experiment, workers: int | N
     from tinynet.cli.progress import Progress
     from tinynet.errors import DivergedError, RunError
 
-    for learner in experiment.training.learners:
-        learner.pieces.workers = workers or os.cpu_count() or 1
+    experiment.training.workers = workers or os.cpu_count() or 1
     with interrupts.deferred() as signals:
         run = open_run()
         signals.tell(lambda: setattr(run, "stop", True))
