@@ -13,6 +13,7 @@ import tinynet
 from tinynet import checkpoint as checkpoints
 from tinynet.errors import CheckpointError, ShapeError, UsageError
 from tinynet.learner import COLUMNS
+from tinynet.registry import shown
 
 OPTIMIZERS = {
     "SGD: 0.1": set(),
@@ -214,7 +215,7 @@ def test_metadata_that_is_no_json_object(last, rewrite_npz, text):
 def test_another_format_version(last, change_metadata, version):
     change_metadata(last, lambda metadata: metadata.update(format=version))
     message = refused(last)
-    assert f"has format {version!r}, but this tinynet ({tinynet.__version__}) reads format 2" in message
+    assert f"has format {shown(version)}, but this tinynet ({tinynet.__version__}) reads format 2" in message
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -170,7 +170,7 @@ def test_a_run_of_another_format(command, train_run, change_metadata):
         status, out, err = command(*words)
         assert (status, out) == (1 if words[0] != "predict" else status, "")
         assert "has format 1" in err or words[0] == "predict"
-    assert "Use the tinynet that wrote it (0.0.9), or train anew." in err
+    assert "Use the tinynet that wrote it ('0.0.9'), or train anew." in err
 
 
 def test_a_clock_that_jumps_changes_nothing(make, train_run, tmp_path, monkeypatch):

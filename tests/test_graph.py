@@ -20,6 +20,7 @@ from tinynet.layers.linear import Linear
 from tinynet.layers.merge import Concat, Identity, Multiply, Sum
 from tinynet.layers.normalization import BatchNorm
 from tinynet.layers.pooling import MaxPool2d, MaxUnpool2d
+from tinynet.layers.shape import Flatten
 from tinynet.net import Net
 from tinynet.optimizers import SGD
 
@@ -535,6 +536,12 @@ def test_the_summary_of_a_graph():
         "linear1     Linear                 (3,)    15",
         "35 parameters, 27 of them trainable",
     ]
+
+
+@pytest.mark.parametrize("names", [["flat", "input"], ["input", "flat"]])
+def test_one_input_without_the_axis_to_join_along_is_enough(names):
+    with pytest.raises(LayerError, match=r"has no axis 1 to join along: gets \(.*\) from .* and \(.*\) from "):
+        Net([Flatten(name="flat"), Concat(names, axis=1)], (2, 3))
 
 
 def test_of_several_layers_that_nobody_reads_the_first_is_told():

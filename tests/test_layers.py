@@ -28,7 +28,7 @@ from tinynet.layers.convolution import Conv2d, ConvTranspose2d
 from tinynet.layers.dropout import Dropout
 from tinynet.layers.linear import Linear, Rule
 from tinynet.layers.normalization import BatchNorm, LayerNorm
-from tinynet.layers.pooling import MaxPool2d, Upsample
+from tinynet.layers.pooling import MaxPool2d, MaxUnpool2d, Upsample
 from tinynet.layers.shape import Flatten
 from tinynet.net import Net
 from tinynet.optimizers import SGD
@@ -532,9 +532,30 @@ def test_refused_options(make, message):
     assert str(caught.value).endswith(message)
 
 
-def test_layers_compare_by_identity():
-    assert ReLU() != ReLU()
-    assert len({Linear(2), Linear(2)}) == 2
+@pytest.mark.parametrize(
+    "cls", [cls for kind in ("layer", "loss", "optimizer", "schedule") for cls in registry.classes(kind).values()]
+)
+def test_components_compare_by_identity(cls):
+    one, other = from_example(cls), from_example(cls)
+    assert one == one
+    assert one != other
+    assert len({one, other}) == 2
+
+
+def test_a_layer_shows_its_options_alone():
+    every = "name=None, inputs=None, share=None, trainable=True"
+    assert repr(Linear(5)) == f"Linear({every}, out_features=5, bias=True, init='uniform')"
+    assert repr(MaxUnpool2d("down")) == f"MaxUnpool2d({every}, pool='down')"
+
+
+def test_which_components_stack():
+    # Of the others, rounds run one after another.
+    found = {kind: {n for n, c in registry.classes(kind).items() if vars(c).get("stacks")} for kind in registry.KINDS}
+    merges = {"Sum", "Multiply", "Concat"}
+    activations = {"ReLU", "LeakyReLU", "Tanh", "Sigmoid", "GELU", "Softmax"}
+    assert found["layer"] == {"Linear", "Dropout", "Identity", "Flatten", *merges, *activations}
+    assert found["loss"] == set(registry.classes("loss"))
+    assert found["optimizer"] == set(registry.classes("optimizer"))
 
 
 @pytest.mark.parametrize("values", [1, True, np.ones(2, "float32"), lambda shape: np.ones(shape, int)])

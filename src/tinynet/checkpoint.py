@@ -19,6 +19,7 @@ from tinynet.errors import CheckpointError, TinynetError
 from tinynet.files import replacing
 from tinynet.learner import Learner
 from tinynet.npz import read_npz
+from tinynet.registry import shown
 
 FORMAT = 2
 PARAMETERS, BEST, OPTIMIZER = "parameters/", "best/", "optimizer/"
@@ -148,8 +149,8 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(f"{path}: the checkpoint's metadata is broken") from None
     if version != FORMAT:
         raise CheckpointError(
-            f"{path}: the checkpoint has format {version!r}, but this tinynet ({tinynet.__version__}) reads format "
-            f"{FORMAT}. Use the tinynet that wrote it ({metadata.get('tinynet', 'of another version')}), or train anew."
+            f"{path}: the checkpoint has format {shown(version)}, but this tinynet ({tinynet.__version__}) reads "
+            f"format {FORMAT}. Use the tinynet that wrote it ({shown(metadata.get('tinynet'))}), or train anew."
         )
     if str(text) != signed(str(text).rpartition(', "sha256"')[0] + "}", arrays):
         raise CheckpointError(

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinynet import memory
 from tinynet.core import Array
-from tinynet.errors import DataError
+from tinynet.errors import DataError, readable
 from tinynet.reading import opened
 
 LONGEST_HEADER = 10_000  # bytes, NumPy's own bound
@@ -105,7 +105,9 @@ def _read(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
             read: Any = np.lib.format.read_array(member, allow_pickle=False)
     # RuntimeError: encrypted, or compressed in a way that zipfile does not know.
     except (*DAMAGED, RuntimeError, ValueError) as error:
-        raise DataError(f"{path}: array {_name(info)} is damaged ({error}). Copy or write the file again.") from error
+        raise DataError(
+            f"{path}: array {_name(info)} is damaged ({readable(str(error))[:200]}). Copy or write the file again."
+        ) from error
     except MemoryError as error:
         size = memory.amount(info.file_size)
         raise DataError(f"{path}: array {_name(info)} takes {size}, more memory than is free. Save less.") from error

@@ -107,6 +107,10 @@ def parse_value(text: str) -> Any:
     return document.value
 
 
+# As "\uD800" gives it in YAML; no text file can hold it.
+HALF, HALVES = re.compile("[\ud800-\udfff]"), "this is half a character. Write the character itself."
+
+
 class _Reader:
     """Turns nodes into values and notes where each one stands."""
 
@@ -138,6 +142,9 @@ class _Reader:
                 self.fault(key_node, "a name before a colon has to be a plain text")
                 continue
             key = str(key_node.value)
+            if HALF.search(key):
+                self.fault(key_node, HALVES)
+                continue
             if key in found:
                 first = self.document.marks[(*path, key)][0]
                 self.fault(key_node, f"'{key}' is there twice, first in line {first}. Remove one of them.")
@@ -148,6 +155,8 @@ class _Reader:
 
     def scalar(self, node: yaml.ScalarNode) -> Any:
         text, kind = str(node.value), node.tag.removeprefix(_TAG)
+        if HALF.search(text):
+            return self.fault(node, HALVES)
         if kind in _SCALARS and not re.fullmatch(_SCALARS[kind], text):
             return self.fault(node, f"'{text}' is no {kind}")
         match kind:
