@@ -335,3 +335,95 @@ def test_force_and_dry_run_have_their_places(cli, write, changed, train_run):
     assert "--force goes with --resume RUN" in cli("train", write(changed()), "--force")[2]
     one, _ = train_run()
     assert "--dry-run goes with a config" in cli("train", "--resume", one.folder, "--dry-run")[2]
+
+
+def test_a_run_cannot_end_before_the_epoch_it_is_in(make, tmp_path):
+    experiment = make({}, "training.epochs=4")
+    one = Run.create(experiment, tmp_path / "runs", [])
+    one.train(experiment, lambda record: setattr(one, "stop", record is not None and record.epoch == 2))
+    progress = experiment.learner.progress
+    while progress.batch == 0:
+        next(experiment.training.steps())
+    one.save(Run.capture(experiment), experiment.config)
+    with pytest.raises(tinynet.UsageError, match=r"training\.epochs=2: the run is in epoch 3 already"):
+        resume(one.folder, ["training.epochs=2"])
+    again, resumed = resume(one.folder, ["training.epochs=3"])
+    assert again.train(resumed, lambda record: None) == "finished"
+
+
+def test_a_run_without_its_checkpoint_stays_the_same_experiment(make, train_run, tmp_path):
+    fresh = Run.create(make(), tmp_path / "runs", [])
+    with pytest.raises(tinynet.UsageError, match=r"would change:\n  optimizer\.SGD\.lr"):
+        resume(fresh.folder, ["optimizer.SGD.lr=3"])
+    fresh.write_meta(data_sha256="other")
+    with pytest.raises(tinynet.DataError, match="the data have changed since the run began"):
+        resume(fresh.folder, [])
+    one, _ = train_run()
+    one.last_path.unlink()
+    before = (one.folder / "metrics.csv").read_bytes()
+    with pytest.raises(tinynet.CheckpointError, match=r"last\.npz: is missing, so the run cannot go on\. Train"):
+        resume(one.folder, [])
+    assert (one.folder / "metrics.csv").read_bytes() == before
+
+
+def test_what_force_makes_meaningless_is_put_aside(make, train_run):
+    one, _ = train_run({"batch_size: 16": "batch_size: 16\n  evaluate_train: true"})
+    best = one.best_path.read_bytes()
+    again, resumed = resume(one.folder, ["training.evaluate_train=false", "training.epochs=3"], force=True)
+    again.train(resumed, lambda record: None)
+    assert again.summary["best"] is None
+    assert not one.best_path.exists()
+    assert one.best_path.with_name("best-before-3.npz").read_bytes() == best
+    # Another net begins its own search.
+    two, _ = train_run({"batch_size: 16": "batch_size: 16\n  evaluate_train: true"})
+    again, resumed = resume(two.folder, ["layers[1]=Tanh", "training.epochs=3"], force=True)
+    again.train(resumed, lambda record: None)
+    assert again.summary["best"]["epoch"] == 3
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_forced_standardising_scales_the_data(make, tmp_path, rounds):
+    experiment = make({}, f"training.rounds={rounds}")
+    one = Run.create(experiment, tmp_path / "runs", [])
+    one.train(experiment, lambda record: None)
+    again, resumed = resume(one.folder, ["dataset.Disk.standardize=true", "training.epochs=3", "seed=7"], force=True)
+    for number, each in enumerate(resumed.rounds):
+        np.testing.assert_allclose(each.dataset.train.x.mean(axis=0), 0, atol=1e-6)
+        np.testing.assert_array_equal(
+            each.dataset.train.x, make({}, "dataset.Disk.standardize=true", f"seed={7 + number}").dataset.train.x
+        )
+    assert again.train(resumed, lambda record: None) == "finished"
+    assert again.meta["seeds"] == [7, 8][:rounds]
+    assert resume(one.folder, [])[1].training.finished
+
+
+def test_a_folder_half_made_by_a_killed_process_is_cleared_later(make, tmp_path):
+    runs = tmp_path / "runs"
+    old, new, mine = (runs / name for name in (f".a.{'0' * 16}.part", f".b.{'1' * 16}.part", ".mine.part"))
+    for folder in (old, new, mine):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    os.utime(mine, (0, 0))
+    Run.create(make(), runs, [])
+    assert sorted(path.name for path in runs.iterdir()) == [new.name, mine.name, "small"]
+
+
+@pytest.mark.parametrize(
+    "row", ["0,-5,,,,,,,,1", "0,1000000000000000000000,,,,,,,,1", "0,1,1e308,,,,,,,1", "x", "0,1\x00,,,,,,,,"]
+)
+def test_rows_of_metrics_that_no_training_leaves(train_run, row):
+    one, _ = train_run()
+    with (one.folder / "metrics.csv").open("a") as file:
+        file.write(row + "\n")
+    with pytest.raises(tinynet.CheckpointError, match=r"metrics\.csv is broken: "):
+        one.records()
+
+
+def test_a_pipe_is_no_file_of_a_run(train_run):
+    one, _ = train_run()
+    for name in ("metrics.csv", "resolved.yaml"):
+        (one.folder / name).unlink()
+        os.mkfifo(one.folder / name)
+    with pytest.raises(tinynet.CheckpointError, match="it is no file"):
+        one.records()
+    assert resume(one.folder, [])[1].training.finished

@@ -248,7 +248,7 @@ def test_a_run_that_is_not_there(tmp_path, train_run, monkeypatch):
 def test_broken_metrics_are_told(train_run):
     run, _ = train_run()
     (run.folder / "metrics.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(CheckpointError, match=r"metrics\.csv: cannot be read"):
+    with pytest.raises(CheckpointError, match=r"metrics\.csv is broken: it has no round"):
         run.records()
 
 

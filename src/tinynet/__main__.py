@@ -12,10 +12,10 @@ def run() -> None:
         from tinynet import cli
 
         status = cli.run()
+        interrupts.ignore()
     except interrupts.Interrupted as interrupted:
         sys.stderr.write("Interrupted.\n")
         status = interrupted.exit_status
-    interrupts.ignore()
     sys.exit(status)
 
 

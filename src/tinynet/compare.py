@@ -200,7 +200,7 @@ def paired(baseline: Compared, other: Compared) -> dict[str, dict[str, Paired]]:
 
 def _compared(name: str, run: Run) -> Compared:
     file = run.folder / "resolved.yaml"
-    if not file.exists():
+    if not file.is_file():
         raise CheckpointError(f"{file}: is missing")
     config, records = load(file), run.records()
     if not records:

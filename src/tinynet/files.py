@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import sleep
+from time import sleep, time
 from typing import IO, Any
 
 try:
     import fcntl
 except ImportError:  # Windows: no folder is held there
     fcntl = None  # type: ignore[assignment]
+
+PART = re.compile(r"\..+\.[0-9a-f]{16}\.part")
 
 
 @contextmanager
@@ -26,8 +31,7 @@ def replacing(path: Path, sync: bool = False) -> Iterator[IO[Any]]:
     sync
         Whether to wait until it is on the disk, so that it outlives a power cut.
     """
-    # At random: others, in threads or on other machines, may write the same file at the same time.
-    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
+    temporary = part_of(path)
     try:
         with temporary.open("xb") as file:
             yield file
@@ -42,6 +46,33 @@ def replacing(path: Path, sync: bool = False) -> Iterator[IO[Any]]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    """The name beside `path` under which it is written; at random, since others may write the same at the same time."""
+    return path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
+
+
+def clear(folder: Path, seconds: float = 0.0) -> None:
+    """Remove what processes that were killed had begun to write there, where it is so many seconds old."""
+    for part in folder.glob(".*.part"):
+        with suppress(OSError):
+            if PART.fullmatch(part.name) and time() - part.stat().st_mtime >= seconds:
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+
+
+def renamed(made: Path, name: str) -> Path:
+    """Give a new folder its name beside it, or `<name>-2`, `<name>-3` where that is taken; returns where it is then."""
+    for count in range(1, 100_000):
+        folder = made.with_name(name if count == 1 else f"{name}-{count}")
+        if folder.exists() or folder.is_symlink():
+            continue
+        try:
+            return made.rename(folder)
+        except OSError as error:  # made by another process since
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    raise FileExistsError(errno.EEXIST, f"there are too many runs called {name}")
 
 
 def write_text(path: Path, text: str, sync: bool = False) -> None:

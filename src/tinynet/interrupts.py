@@ -48,11 +48,11 @@ class Deferred:
             stop()
 
     def __call__(self, number: int, frame: Any) -> None:
-        """Take a signal; raises Interrupted at the second."""
+        """Take a signal; raises Interrupted at the second. More of them change nothing: the process is ending."""
         self.caught.append(number)
-        if len(self.caught) > 1:
+        if len(self.caught) == 2:
             raise Interrupted(number)
-        if self._stop is not None:
+        if len(self.caught) == 1 and self._stop is not None:
             self._stop()
 
 
@@ -76,7 +76,8 @@ def deferred() -> Iterator[Deferred]:
         yield found
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            ending = handler is _raise and len(found.caught) > 1
+            signal.signal(number, _leave if ending else handler)
 
 
 def _handle(handler: Any) -> dict[int, Any]:
@@ -89,7 +90,13 @@ def _handle(handler: Any) -> dict[int, Any]:
 
 
 def _raise(number: int, frame: Any) -> None:
+    _handle(_leave)
     raise Interrupted(number)
+
+
+def _leave(number: int, frame: Any) -> None:
+    """End the process at once: it is ending already."""
+    os._exit(Interrupted(number).exit_status)
 
 
 def _leave_if_interrupted(unraisable: sys.UnraisableHookArgs) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 from tinynet.errors import CheckpointError
 from tinynet.files import write_text
 from tinynet.learner import COLUMNS, Record
+from tinynet.reading import LONGEST, broken_as, opened
 
 FILE = "metrics.csv"
+MOST, LARGEST = 2**31, 1e300  # of epochs or rounds, and of a figure
 
 
 def write(folder: Path, records: Iterable[Record]) -> None:
@@ -33,12 +35,11 @@ def read(folder: Path) -> list[Record]:
     CheckpointError
         If the file is missing or broken.
     """
-    try:
-        with (folder / FILE).open(newline="", encoding="utf-8") as file:
-            whole = [line for line in file if line.endswith("\n")]
+    with broken_as(f"{folder / FILE}"), opened(folder / FILE) as file:
+        if file is None:
+            raise CheckpointError(f"{folder / FILE}: is missing")
+        whole = (line.decode() for line in iter(lambda: file.readline(LONGEST), b"") if line.endswith(b"\n"))
         return [Record(**{name: _cell(name, row[name]) for name in COLUMNS}) for row in csv.DictReader(whole)]
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise CheckpointError(f"{folder / FILE}: cannot be read ({error})") from None
 
 
 def _line(record: Record) -> str:
@@ -48,6 +49,9 @@ def _line(record: Record) -> str:
 
 
 def _cell(name: str, text: str) -> Any:
-    if name in ("round", "epoch"):
-        return int(text)
-    return float(text) if text else None
+    value = (int if name in ("round", "epoch") else float)(text) if text else None
+    if name in ("round", "epoch") and (value is None or not 0 <= value < MOST):
+        raise ValueError(f"{text!r} is no {name}")
+    if value is not None and not abs(value) < LARGEST:
+        raise ValueError(f"{name} is {text}")
+    return value

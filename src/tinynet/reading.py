@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import stat
@@ -83,5 +84,5 @@ def broken_as(name: str) -> Iterator[None]:
         raise CheckpointError(f"{name} is broken: it is no text") from None
     except RecursionError:
         raise CheckpointError(f"{name} is broken: it is nested too deep") from None
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, csv.Error) as error:
         raise CheckpointError(f"{name} is broken: {error}") from None

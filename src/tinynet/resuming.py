@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from tinynet import checkpoint as checkpoints
 from tinynet.checkpoint import Checkpoint
 from tinynet.config import Config, from_json, load
 from tinynet.difference import config_difference
-from tinynet.errors import ChangedDataError, UsageError
+from tinynet.errors import ChangedDataError, CheckpointError, UsageError
 from tinynet.experiment import Experiment, build, restore
 from tinynet.messages import dotted
 from tinynet.provenance import now
@@ -19,6 +20,7 @@ from tinynet.run import Run
 from tinynet.schedules import learning_rate_factor
 from tinynet.yaml_reader import Keys
 
+MEASURE = ("layers", "loss", "dtype")  # what a loss is of, but for the data
 # What may change, and leaves the experiment what it is.
 FREE = (("name",), ("training", "epochs"), ("training", "checkpoint_seconds"))
 
@@ -40,8 +42,8 @@ def resume(
         as they are the same.
     force
         Let everything else change too, but for the number of rounds. The epoch under way begins anew; so do what the
-        optimizer remembers where another remembers something else, the search for the best epoch where its loss is
-        measured in another way or on other data, and the count of early stopping where its options change.
+        optimizer remembers where another remembers something else, the search for the best epoch where its loss is of
+        another net or other data or measured otherwise, and the count of early stopping where its options change.
     command
         What was typed, for meta.json.
 
@@ -57,17 +59,17 @@ def resume(
     run = Run.open(path)
     resolved, file = run.folder / "resolved.yaml", str(run.last_path)
     if not run.last_path.exists():
-        return run, build(load(resolved, *overrides))
+        return run, _from_the_beginning(run, overrides)
     found = checkpoints.read(run.last_path)
     experiment = restore(found, file)
     before = experiment.config
-    config = load(resolved, *overrides) if resolved.exists() else from_json(found.metadata["config"], file, overrides)
+    config = load(resolved, *overrides) if resolved.is_file() else from_json(found.metadata["config"], file, overrides)
     changes = _changes(before, config)
     if changes:
         _check_changes(run, changes, force)
         found = _fitted(found, before, config)
     if config.training.epochs != before.training.epochs:
-        _check_epochs(config, before, found.epoch)
+        _check_epochs(config, experiment)
     if config.to_json() != before.to_json():
         experiment = restore(found, file, config)
     for one in experiment.rounds:
@@ -84,7 +86,28 @@ def resume(
         changed = {dotted(keys): values for keys, values in changes.items()}
         again = {"at": now(), "command": list(command), "epoch": found.epoch, "changed": changed}
         run.meta["resumed"] = [*run.meta.get("resumed", []), again]
+        run.meta["seeds"] = [one.config.seed for one in experiment.rounds]
+        run.meta["data_sha256"] = experiment.digest()
     return run, experiment
+
+
+def _from_the_beginning(run: Run, overrides: Sequence[str]) -> Experiment:
+    """The experiment of a run that was stopped before its first checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If the run had one.
+    """
+    resolved = run.folder / "resolved.yaml"
+    if run.meta["status"] in ("finished", "diverged") or run.best_path.exists():
+        raise CheckpointError(f"{run.last_path}: is missing, so the run cannot go on. Train {resolved} anew.")
+    before, config = load(resolved), load(resolved, *overrides)
+    _check_changes(run, _changes(before, config), force=False)
+    experiment = build(config)
+    if experiment.digest() != run.meta.get("data_sha256"):
+        raise ChangedDataError(f"{run.folder}: the data have changed since the run began. Train {resolved} anew.")
+    return experiment
 
 
 def _changes(before: Config, config: Config) -> dict[Keys, list[object]]:
@@ -100,7 +123,7 @@ def _check_changes(run: Run, changes: dict[Keys, list[object]], force: bool) -> 
             f"{run.folder}: the number of rounds cannot change in the middle of a run. Train "
             f"{run.folder / 'resolved.yaml'} anew with --rounds."
         )
-    if not force:
+    if changes and not force:
         lines = [f"  {dotted(keys)}: {shown(old)} -> {shown(new)}" for keys, (old, new) in changes.items()]
         raise UsageError(
             f"{run.folder}: a resumed run stays the same experiment, but this would change:\n"
@@ -109,13 +132,17 @@ def _check_changes(run: Run, changes: dict[Keys, list[object]], force: bool) -> 
         )
 
 
-def _check_epochs(config: Config, before: Config, done: int) -> None:
+def _check_epochs(config: Config, experiment: Experiment) -> None:
     """A run goes on to a number of epochs that is left to do, and that its schedule leaves a learning rate for."""
-    epochs = config.training.epochs
-    if epochs < done:
-        raise UsageError(f"training.epochs={epochs}: the run has done {done} already")
+    epochs, training = config.training.epochs, experiment.training
+    begun = max(one.progress.epoch + (one.progress.batch > 0) for one in training.learners)
+    if epochs < begun:
+        done = max(one.progress.epoch for one in training.learners)
+        what = f"has done {done} already" if begun == done else f"is in epoch {begun} already"
+        raise UsageError(f"training.epochs={epochs}: the run {what}")
     schedules = [spec.make() for spec in config.schedule]
-    if epochs > before.training.epochs and not learning_rate_factor(schedules, epochs - 1, epochs):
+    more = epochs > experiment.config.training.epochs
+    if more and not learning_rate_factor(schedules, epochs - 1, epochs):
         raise UsageError(
             f"training.epochs={epochs}: the schedule has brought the learning rate to 0 by then, so more epochs change "
             "nothing. Train the config anew with that many."
@@ -123,24 +150,31 @@ def _check_epochs(config: Config, before: Config, done: int) -> None:
 
 
 def _fitted(found: Checkpoint, before: Config, config: Config) -> Checkpoint:
-    """The checkpoint without what the optimizer remembers, where the config's remembers something else."""
+    """The checkpoint without what means nothing to the config: the optimizer's memory, and how the data were scaled."""
+    rounds = found.metadata.get("per_round", [found.metadata])
+    changed: list[dict[str, Any]] = [{} for _ in rounds]
+    arrays = found.arrays
     old, new = before.optimizer.make(), config.optimizer.make()
-    if type(old) is type(new) and old.state_names == new.state_names:
-        return found
-    arrays = {key: values for key, values in found.arrays.items() if not key.startswith(checkpoints.OPTIMIZER)}
-    metadata = {**found.metadata, "optimizer_steps": 0}
-    if "per_round" in metadata:
-        metadata["per_round"] = [{**one, "optimizer_steps": 0} for one in metadata["per_round"]]
-    return replace(found, arrays=arrays, metadata=metadata)
+    if type(old) is not type(new) or old.state_names != new.state_names:
+        arrays = {key: values for key, values in arrays.items() if not key.startswith(checkpoints.OPTIMIZER)}
+        changed = [{"optimizer_steps": 0} for _ in rounds]
+    if config.dataset != before.dataset:
+        for number, one in enumerate(changed):
+            own = config if len(rounds) == 1 else config.of_round(number)
+            one["description"] = Experiment.of(own).description.to_json()
+    rounds = [{**one, **new} for one, new in zip(rounds, changed, strict=True)]
+    if "per_round" in found.metadata:
+        return replace(found, arrays=arrays, metadata={**found.metadata, "per_round": rounds})
+    return replace(found, arrays=arrays, metadata=rounds[0])
 
 
 def _begin_anew(one: Experiment, before: Config) -> None:
     """Begin anew what the changes have made meaningless."""
     assert one.learner is not None
-    progress, training = one.learner.progress, one.config.training
+    progress, training, config = one.learner.progress, one.config.training, one.config
     digest, one.data_sha256 = one.data_sha256, None
     progress.batch, progress.loss_sum, progress.errors, progress.samples = 0, 0.0, 0, 0
-    same = one.digest() == digest and one.config.loss == before.loss
+    same = one.digest() == digest and all(getattr(config, name) == getattr(before, name) for name in MEASURE)
     if not same or training.evaluate_train != before.training.evaluate_train:
         progress.best_epoch, progress.best_loss, one.learner.best_parameters = None, None, None
     if training.early_stopping != before.training.early_stopping:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -19,13 +18,14 @@ from tinynet.checkpoint import Checkpoint, capture, joined, restore_parameters
 from tinynet.config import Config
 from tinynet.errors import CheckpointError, DivergedError, RunError, UsageError
 from tinynet.experiment import Experiment
-from tinynet.files import held, write_text
+from tinynet.files import clear, held, part_of, renamed, write_text
 from tinynet.learner import Record
 from tinynet.provenance import blas, git_commit, now, versions
 from tinynet.reading import read_json
 from tinynet.summary import figures_of
 
 WATCH_SECONDS = 0.1
+OLD_SECONDS = 3600.0  # after which nobody is still making a folder
 
 
 class Run:
@@ -89,17 +89,20 @@ class Run:
         }
         if runs.exists() and not runs.is_dir():
             raise UsageError(f"{runs}: this is a file, so no runs can be kept in it")
-        run = cls(runs / f".{config.name}.{os.urandom(8).hex()}.part")
+        run = cls(part_of(runs / config.name))
         try:
+            clear(runs, OLD_SECONDS)
             for folder in ("checkpoints", "plots"):
                 (run.folder / folder).mkdir(parents=True)
             write_text(run.folder / "config.yaml", config.source.text, sync=True)
             run.write_config(config)
             run.write_meta(**meta)
-            run.folder = _renamed(run.folder, config.name)
-        except OSError as error:
+            run.folder = renamed(run.folder, config.name)
+        except BaseException as error:
             shutil.rmtree(run.folder, ignore_errors=True)
-            raise RunError(f"{runs}: no run can be kept there ({error.strerror or error}).") from error
+            if isinstance(error, OSError):
+                raise RunError(f"{runs}: no run can be kept there ({error.strerror or error}).") from error
+            raise
         return run
 
     @classmethod
@@ -181,21 +184,29 @@ class Run:
     def _train(self, experiment: Experiment, watch: Callable[[Record | None], None]) -> str:
         good = self.capture(experiment)
         with self.writing():
-            self._clear()
+            self._clear(good)
             self.write_config(experiment.config)
             metrics.write(self.folder, experiment.training.records)
             self.write_meta(status="running", finished=None)
+        try:
+            status = self._followed(experiment, watch, good)
+        except DivergedError:
+            raise
+        except BaseException:
+            # Stopped at once: what was saved last stands.
+            with suppress(OSError):
+                self.write_meta(status="interrupted", finished=now())
+            raise
+        return status
+
+    def _followed(self, experiment: Experiment, watch: Callable[[Record | None], None], good: list[Checkpoint]) -> str:
+        """Train, and write all that is left then; returns the status."""
         try:
             self._follow(experiment, watch, good)
         except DivergedError:
             for one, kept in zip(experiment.rounds, good, strict=True):
                 restore_parameters(kept, [*one.net.parameters, *one.net.buffers], str(self.last_path))
             self._finish(experiment, good, "diverged")
-            raise
-        except BaseException:
-            # Stopped at once: what was saved last stands.
-            with suppress(OSError):
-                self.write_meta(status="interrupted", finished=now())
             raise
         status = "finished" if experiment.training.finished else "interrupted"
         self._finish(experiment, self.capture(experiment), status)
@@ -221,11 +232,12 @@ class Run:
                 self.save(self.capture(experiment), experiment.config)
                 saved = monotonic()
 
-    def _clear(self) -> None:
-        """Remove what a process that was killed had begun to write."""
+    def _clear(self, rounds: list[Checkpoint]) -> None:
+        """Remove what a process that was killed had begun to write, and put a best.npz aside that is no longer it."""
         for folder in (self.folder, self.last_path.parent):
-            for part in folder.glob(".*.part"):
-                part.unlink(missing_ok=True)
+            clear(folder)
+        if self.best_path.exists() and any(one.metadata["progress"].best_epoch is None for one in rounds):
+            self.best_path.rename(self.best_path.with_name(f"best-before-{max(one.epoch for one in rounds) + 1}.npz"))
 
     def _finish(self, experiment: Experiment, rounds: list[Checkpoint], status: str) -> None:
         """Write all that a training leaves; the status last, when the rest is there."""
@@ -276,20 +288,6 @@ def find_checkpoint(path: str | os.PathLike[str]) -> Path:
     if found is None:
         raise UsageError(f"{path}: this run has no checkpoint yet")
     return found
-
-
-def _renamed(made: Path, name: str) -> Path:
-    """Give a new folder its name beside it, or the next that is free; returns where it then is."""
-    for count in range(1, 100_000):
-        folder = made.with_name(name if count == 1 else f"{name}-{count}")
-        if folder.exists() or folder.is_symlink():
-            continue
-        try:
-            return made.rename(folder)
-        except OSError as error:  # made by another process since
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-    raise UsageError(f"{made.parent}: there are too many runs called {name}")
 
 
 def _near(path: Path) -> str:
