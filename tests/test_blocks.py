@@ -283,6 +283,20 @@ def test_a_frozen_block_may_be_shared_by_a_frozen_block_or_not():
         assert [p.trainable for p in net.parameters] == [False, False, True, True]
 
 
+def test_layers_of_blocks_within_blocks_are_counted(monkeypatch):
+    def make():
+        inner = Block([Tanh(), ReLU()], repeat=2)
+        return net_of(Linear(2), Block([Linear(2), inner], repeat=2, name="b"), Linear(2))
+
+    monkeypatch.setattr("tinynet.layers.block.MOST_LAYERS", 11)
+    assert len(make().layers) == 12  # a layer that is in no block has a line of its own
+    monkeypatch.setattr("tinynet.layers.block.MOST_LAYERS", 10)
+    with pytest.raises(LayerError) as caught:
+        make()
+    assert str(caught.value) == "makes it 11 layers, but a net has at most 10. Repeat it less."
+    assert caught.value.place == (1,)
+
+
 def test_a_layer_of_a_sharing_block_is_linked_with_what_it_refers_to_alone():
     class Tied(Linear, abstract=True):
         def refers(self):

@@ -309,7 +309,7 @@ def test_large_inputs_do_not_overflow(cls, dtype):
 def test_relu_of_many_numbers_of_any_shape_and_type(shapes):
     layer = ReLU()
     for dtype in ("float64", "float32", "float64"):
-        for shape in (*shapes, shapes[-1]):
+        for shape in (*shapes, shapes[-1], shapes[0]):
             x, dy = spaced(shape).astype(dtype), spaced(shape, 1).astype(dtype)
             y, dx = layer.forward(x), layer.backward(dy)
             assert (y.dtype, dx.dtype) == (dtype, dtype)

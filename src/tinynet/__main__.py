@@ -14,6 +14,7 @@ def run() -> None:
         status = cli.run()
         interrupts.ignore()
     except interrupts.Interrupted as interrupted:
+        interrupts.ignore()
         sys.stderr.write("Interrupted.\n")
         status = interrupted.exit_status
     sys.exit(status)

@@ -12,6 +12,9 @@ from typing import Any
 # Ctrl-C, the polite request to end, and the closing of the terminal, which Windows has not.
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
+# The signals that have raised Interrupted.
+_raised: list[int] = []
+
 
 class Interrupted(BaseException):
     """The process was asked to end by a signal; as with KeyboardInterrupt, nothing catches it by mistake.
@@ -70,6 +73,8 @@ def ignore() -> None:
 @contextmanager
 def deferred() -> Iterator[Deferred]:
     """Within it the first signal is noted, for the work to come to an end by itself; the second raises Interrupted."""
+    if _raised:  # and lost, in one of the calls from C that forget what was raised in them
+        raise Interrupted(_raised[0])
     found = Deferred()
     before = _handle(found)
     try:
@@ -90,6 +95,7 @@ def _handle(handler: Any) -> dict[int, Any]:
 
 
 def _raise(number: int, frame: Any) -> None:
+    _raised.append(number)
     _handle(_leave)
     raise Interrupted(number)
 
