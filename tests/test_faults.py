@@ -427,3 +427,69 @@ def test_a_pipe_is_no_file_of_a_run(train_run):
     with pytest.raises(tinynet.CheckpointError, match="it is no file"):
         one.records()
     assert resume(one.folder, [])[1].training.finished
+
+
+def test_a_run_that_another_process_has_gone_on_with_is_read_anew(train_run):
+    one, _ = train_run()
+    slow = resume(one.folder, ["training.epochs=3"])
+    quick, resumed = resume(one.folder, ["training.epochs=9"])
+    assert quick.train(resumed, lambda record: None) == "finished"
+    with pytest.raises(tinynet.UsageError, match="another process has gone on with this run meanwhile"):
+        slow[0].train(slow[1], lambda record: None)
+    assert len(one.records()) == 10
+
+
+def test_nothing_is_written_into_another_run_of_the_same_name(make, tmp_path):
+    experiment = make({}, "training.epochs=9")
+    one = Run.create(experiment, tmp_path / "runs", [])
+
+    def replace(record):
+        if record is not None and record.epoch == 2:
+            one.folder.rename(tmp_path / "moved")
+            other = make()
+            Run.create(other, tmp_path / "runs", []).train(other, lambda record: None)
+
+    with pytest.raises(RunError, match="the run's folder is gone, deleted or moved"):
+        one.train(experiment, replace)
+    assert len(Run.open(tmp_path / "runs" / "small").records()) == 3
+    again, resumed = resume(tmp_path / "moved", [])
+    assert again.train(resumed, lambda record: None) == "finished"
+
+
+def test_a_resumed_run_asks_blas_for_as_many_threads_as_before(cli, train_run, monkeypatch):
+    one, _ = train_run()
+    one.write_meta(blas={"threads": "3"})
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    cli("train", "--resume", one.folder)
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "3"
+    cli("train", "--blas-threads", 2, "--resume", one.folder)
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "2"
+
+
+def test_a_picture_or_a_table_that_cannot_be_written_leaves_the_one_before(cli, train_run, tmp_path, monkeypatch):
+    one, _ = train_run()
+    assert cli("plot", one.folder)[0] == 0
+    before = {path: path.read_bytes() for path in (one.folder / "plots").iterdir()}
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(tmp_path), "replace", full)
+    status, _, err = cli("plot", one.folder)
+    assert (status, "No space left on device" in err, ".png" in err) == (1, True, True)
+    (tmp_path / "p.csv").write_text("x1,x2\n0.1,0.2\n")
+    status, _, err = cli("predict", one.last_path, "p.csv", "--out", "out.csv")
+    assert (status, err) == (1, "Error: out.csv: No space left on device\n")
+    assert not (tmp_path / "out.csv").exists()
+    assert {path: path.read_bytes() for path in (one.folder / "plots").iterdir()} == before
+
+
+def test_a_home_that_is_not_there(cli, write, changed):
+    write(changed())
+    for words in (
+        ["train", "c.yaml", "--runs", "~no-one/r"],
+        ["runs", "~no-one"],
+        ["layers", "--plugin", "~no-one/p.py"],
+    ):
+        status, _, err = cli(*words)
+        assert (status, "there is no such home folder" in err) == (2, True), err

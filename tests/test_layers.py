@@ -1,5 +1,6 @@
 """What every layer promises, and what each layer computes, against values worked by hand."""
 
+from dataclasses import replace
 from math import sqrt
 from typing import get_args
 
@@ -24,9 +25,11 @@ from tinynet.images import to_memory
 from tinynet.layers import plain
 from tinynet.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from tinynet.layers.base import Layer
+from tinynet.layers.block import Block
 from tinynet.layers.convolution import Conv2d, ConvTranspose2d
 from tinynet.layers.dropout import Dropout
 from tinynet.layers.linear import Linear, Rule
+from tinynet.layers.merge import Concat
 from tinynet.layers.normalization import BatchNorm, LayerNorm
 from tinynet.layers.pooling import MaxPool2d, MaxUnpool2d, Upsample
 from tinynet.layers.shape import Flatten
@@ -532,20 +535,54 @@ def test_refused_options(make, message):
     assert str(caught.value).endswith(message)
 
 
-@pytest.mark.parametrize(
+every_component = pytest.mark.parametrize(
     "cls", [cls for kind in ("layer", "loss", "optimizer", "schedule") for cls in registry.classes(kind).values()]
 )
+
+
+@every_component
+def test_every_option_is_checked(cls):
+    for option in registry.options(cls):
+        with pytest.raises(OptionError, match=f"{cls.__name__}: {option.name} must be "):
+            replace(from_example(cls), **{option.name: object()})
+
+
+DEFAULTS = [
+    (LeakyReLU(), "negative_slope=0.01"),
+    (Dropout(), "p=0.5"),
+    (Linear(5), "out_features=5, bias=True, init='uniform'"),
+    (
+        Conv2d(4, 3),
+        "out_channels=4, kernel_size=3, stride=1, padding=0, dilation=1, groups=1, bias=True, init='uniform'",
+    ),
+    (
+        ConvTranspose2d(4, 3),
+        "out_channels=4, kernel_size=3, stride=1, padding=0, output_padding=0, dilation=1, groups=1, bias=True, "
+        "init='uniform'",
+    ),
+    (BatchNorm(), "eps=1e-05, momentum=0.1"),
+    (LayerNorm(), "eps=1e-05"),
+    (MaxPool2d(2), "kernel_size=2, stride=None, padding=0"),
+    (MaxUnpool2d("down"), "pool='down'"),
+    (Upsample(), "scale_factor=2"),
+    (Concat(["a", "b"]), "axis=0"),
+    (Block([]), "layers=[], repeat=1"),
+]
+
+
+@pytest.mark.parametrize(("layer", "options"), DEFAULTS)
+def test_defaults_and_that_a_layer_shows_its_options_alone(layer, options):
+    inputs = "['a', 'b']" if isinstance(layer, Concat) else "None"
+    expected = f"{type(layer).__name__}(name=None, inputs={inputs}, share=None, trainable=True, {options})"
+    assert repr(layer) == expected
+
+
+@every_component
 def test_components_compare_by_identity(cls):
     one, other = from_example(cls), from_example(cls)
     assert one == one
     assert one != other
     assert len({one, other}) == 2
-
-
-def test_a_layer_shows_its_options_alone():
-    every = "name=None, inputs=None, share=None, trainable=True"
-    assert repr(Linear(5)) == f"Linear({every}, out_features=5, bias=True, init='uniform')"
-    assert repr(MaxUnpool2d("down")) == f"MaxUnpool2d({every}, pool='down')"
 
 
 def test_which_components_stack():

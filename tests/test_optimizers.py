@@ -192,5 +192,11 @@ def test_an_own_optimizer_remembers_nothing_unless_it_says_so():
     assert (optimizer.state_names, optimizer.state) == ((), {})
 
 
+def test_defaults():
+    assert repr(SGD()) == "SGD(lr=0.001, momentum=0.0, nesterov=False, weight_decay=0.0)"
+    assert repr(Adam()) == "Adam(lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0)"
+    assert repr(AdamW()) == "AdamW(lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01)"
+
+
 def test_a_pair_may_be_a_list():
     assert steps(Adam(betas=[0.5, 0.75]), 1, [1, 2]) == steps(Adam(betas=(0.5, 0.75)), 1, [1, 2])

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from tinynet import registry
 from tinynet.errors import ConfigError, OptionError, readable
+from tinynet.files import at_home
 from tinynet.grammar import KEYS, SECTIONS, Head, Training, annotation, full, in_example, mappings, model
 from tinynet.messages import Source, example, several, unknown, unknown_component
 from tinynet.overrides import OverrideError, find, parse
@@ -243,7 +244,7 @@ class Checker:
         return self.absolute(value) if option.is_path else value
 
     def absolute(self, path: str) -> str:
-        return str(self.folder / Path(path).expanduser())
+        return str(self.folder / at_home(path))
 
     def options(self, form: type[BaseModel], given: dict[str, Any], keys: Keys) -> Any:
         """The options as a checked model; None and a report of each problem, one a line, if there are any."""

@@ -12,6 +12,8 @@ from pathlib import Path
 from time import sleep, time
 from typing import IO, Any
 
+from tinynet.errors import UsageError
+
 try:
     import fcntl
 except ImportError:  # Windows: no folder is held there
@@ -91,6 +93,15 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def identity(path: Path) -> tuple[int, ...] | None:
+    """What tells a file or folder from others that have its name later; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, *([] if path.is_dir() else [found.st_mtime_ns]))
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Have a folder for this process alone, as far as others ask; the system lets go of it when the process ends.
@@ -145,4 +156,18 @@ def _lock(handle: int) -> None:
 def data_folder() -> Path:
     """Where downloaded data lie: `TINYNET_DATA`, or else `tinynet` in the user's cache folder; absolute."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("TINYNET_DATA") or f"{cache}/tinynet").expanduser().absolute()
+    return at_home(os.environ.get("TINYNET_DATA") or f"{cache}/tinynet").absolute()
+
+
+def at_home(path: str) -> Path:
+    """A path whose `~` or `~name` stands for a home folder.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{path}: there is no such home folder. Write the path without ~.") from None

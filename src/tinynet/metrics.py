@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,6 @@ def _cell(name: str, text: str) -> Any:
     value = (int if name in ("round", "epoch") else float)(text) if text else None
     if name in ("round", "epoch") and (value is None or not 0 <= value < MOST):
         raise ValueError(f"{text!r} is no {name}")
-    if value is not None and not abs(value) < LARGEST:
+    if value is not None and LARGEST < abs(value) < inf:
         raise ValueError(f"{name} is {text}")
     return value

@@ -14,6 +14,11 @@ import numpy as np
 import tinynet
 
 
+def made_with(command: list[str]) -> dict[str, Any]:
+    """What the training is made with, for meta.json."""
+    return {"command": command, "git_commit": git_commit(), "versions": versions(), "blas": blas()}
+
+
 def versions() -> dict[str, str]:
     """Of tinynet, Python, NumPy and the platform."""
     return {

@@ -18,9 +18,9 @@ from tinynet.checkpoint import Checkpoint, capture, joined, restore_parameters
 from tinynet.config import Config
 from tinynet.errors import CheckpointError, DivergedError, RunError, UsageError
 from tinynet.experiment import Experiment
-from tinynet.files import clear, held, part_of, renamed, write_text
+from tinynet.files import clear, held, identity, part_of, renamed, write_text
 from tinynet.learner import Record
-from tinynet.provenance import blas, git_commit, now, versions
+from tinynet.provenance import made_with, now
 from tinynet.reading import read_json
 from tinynet.summary import figures_of
 
@@ -50,6 +50,9 @@ class Run:
         self.folder = folder
         self.stop = False
         self.meta: dict[str, Any] = {}
+        # The folder, as the system knows it, while this process trains in it; and its last.npz, as last seen.
+        self.held: Any = None
+        self.seen: Any = None
         self.summary: dict[str, Any] = {}
 
     @property
@@ -79,13 +82,10 @@ class Run:
             "status": "running",
             "started": now(),
             "finished": None,
-            "command": command,
             "seeds": [one.config.seed for one in experiment.rounds],
             "data_sha256": experiment.digest(),
             "start_from": experiment.started and asdict(experiment.started),
-            "git_commit": git_commit(),
-            "versions": versions(),
-            "blas": blas(),
+            **made_with(command),
         }
         if runs.exists() and not runs.is_dir():
             raise UsageError(f"{runs}: this is a file, so no runs can be kept in it")
@@ -128,7 +128,7 @@ class Run:
         needed = {"name": str, "status": str, "seeds": list}
         if not all(isinstance(meta.get(name), kind) for name, kind in needed.items()):
             raise CheckpointError(f"{path}: meta.json is broken: it lacks a run's name, status or seeds")
-        run.meta = meta
+        run.meta, run.seen = meta, identity(run.last_path)
         return run
 
     def write_meta(self, **changes: Any) -> None:
@@ -143,13 +143,14 @@ class Run:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Around what writes into the folder: raises RunError where the system refuses it."""
+        gone = f"{self.folder}: the run's folder is gone, deleted or moved, so nothing more can be saved."
+        if self.held not in (None, identity(self.folder)):  # another may have its name
+            raise RunError(gone)
         try:
             yield
         except OSError as error:
             why = f"cannot be written ({error.strerror or error}). What was saved there before is whole."
-            if not self.folder.is_dir():
-                why = "the run's folder is gone, deleted or moved, so nothing more can be saved."
-            raise RunError(f"{self.folder}: {why}") from error
+            raise RunError(f"{self.folder}: {why}" if self.folder.is_dir() else gone) from error
 
     def train(self, experiment: Experiment, watch: Callable[[Record | None], None]) -> str:
         """Train to the end, or until `stop` is set, keeping the folder up to date.
@@ -177,9 +178,14 @@ class Run:
         """
         try:
             with held(self.folder):
+                if identity(self.last_path) != self.seen:
+                    raise UsageError(f"{self.folder}: another process has gone on with this run meanwhile. Try again.")
+                self.held = identity(self.folder)
                 return self._train(experiment, watch)
         except BlockingIOError:
             raise UsageError(f"{self.folder}: another process is training this run. Wait for it, or stop it.") from None
+        finally:
+            self.held = None
 
     def _train(self, experiment: Experiment, watch: Callable[[Record | None], None]) -> str:
         good = self.capture(experiment)
@@ -189,7 +195,7 @@ class Run:
             metrics.write(self.folder, experiment.training.records)
             self.write_meta(status="running", finished=None)
         try:
-            status = self._followed(experiment, watch, good)
+            return self._followed(experiment, watch, good)
         except DivergedError:
             raise
         except BaseException:
@@ -197,7 +203,6 @@ class Run:
             with suppress(OSError):
                 self.write_meta(status="interrupted", finished=now())
             raise
-        return status
 
     def _followed(self, experiment: Experiment, watch: Callable[[Record | None], None], good: list[Checkpoint]) -> str:
         """Train, and write all that is left then; returns the status."""
@@ -214,8 +219,8 @@ class Run:
 
     def _follow(self, experiment: Experiment, watch: Callable[[Record | None], None], good: list[Checkpoint]) -> None:
         """Go through the training's steps; `good` becomes each round after its last epoch."""
-        training = experiment.training
-        saved = watched = monotonic()
+        training, saved = experiment.training, monotonic()
+        watched = saved
         for record in training.steps():
             moment = monotonic()
             if record is not None:
@@ -258,6 +263,7 @@ class Run:
         """Write last.npz, and best.npz where each round has a best epoch."""
         with self.writing():
             joined(rounds, config).save(self.last_path)
+            self.seen = identity(self.last_path)
             if all(one.metadata["progress"].best_epoch is not None for one in rounds):
                 joined([one.only_best() for one in rounds], config).save(self.best_path)
 

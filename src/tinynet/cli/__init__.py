@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+from contextlib import suppress
 
 import click
 
@@ -75,7 +76,8 @@ def execute(arguments: list[str], debug: bool = False) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # stderr may be full or closed
+            error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         say("Interrupted.")

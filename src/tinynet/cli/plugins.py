@@ -17,6 +17,7 @@ import click
 
 from tinynet.cli.output import quoted
 from tinynet.errors import ConfigError, TinynetError, UsageError
+from tinynet.files import at_home
 
 if TYPE_CHECKING:
     from tinynet.registry import Component
@@ -95,7 +96,7 @@ def load(path: str) -> ModuleType:
 
 
 def _file(path: str) -> Path:
-    file = Path(path).expanduser()
+    file = at_home(path)
     if file.is_dir():
         raise UsageError(f"{path}: this is a folder. Name a Python file in it.")
     if file.suffix != ".py":

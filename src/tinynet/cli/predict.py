@@ -12,6 +12,7 @@ import click
 
 from tinynet.cli.output import counted, say
 from tinynet.cli.plugins import plugin_option
+from tinynet.files import write_text
 
 if TYPE_CHECKING:
     from tinynet.core import Array
@@ -47,8 +48,7 @@ def command(checkpoint: str, data: str, out: str | None, number: int | None) -> 
     if out is None:
         click.echo(text, nl=False)
         return
-    with open(out, "x", encoding="utf-8", newline="") as file:
-        file.write(text)
+    write_text(Path(out), text)
     say(f"Wrote {counted(len(x), 'prediction')} to {out}")
 
 

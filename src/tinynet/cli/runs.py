@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -32,9 +31,10 @@ def command(ctx: click.Context, folder: str, as_json: bool) -> None:
     FOLDER is the value of TINYNET_RUNS, or else `runs`, where none is given. Figures of several rounds are means. A run
     that was stopped in the middle is shown with the command that goes on with it.
     """
+    from tinynet.files import at_home
     from tinynet.runs import list_runs
 
-    path = Path(folder).expanduser()
+    path = at_home(folder)
     # What no command has made yet holds no runs; a name that a person types is one that should be there.
     given = ctx.get_parameter_source("folder") is click.core.ParameterSource.COMMANDLINE
     found = list_runs(path) if given or path.exists() else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,28 @@ if TYPE_CHECKING:
     from tinynet.experiment import Experiment
     from tinynet.run import Run
 
+_ASKED = f"{__name__}.asked"  # the key, among what click keeps of a command, of whether --blas-threads was given
+
 
 def _ask_blas(ctx: click.Context, parameter: click.Parameter, threads: int | None) -> None:
     """Have NumPy's BLAS use this many threads: it reads the variables when it is imported, after the options."""
-    for variable in BLAS_THREADS if threads is not None else ():
-        os.environ[variable] = str(threads)
+    if threads is not None:
+        ctx.meta[_ASKED] = True
+        os.environ.update(dict.fromkeys(BLAS_THREADS, str(threads)))
+
+
+def _ask_blas_as_before(ctx: click.Context, parameter: click.Parameter, run: str | None) -> str | None:
+    """Have BLAS use as many threads as when the run was begun: the last digits depend on them."""
+    from tinynet.errors import CheckpointError
+    from tinynet.reading import read_json
+
+    if run is not None and _ASKED not in ctx.meta:
+        with suppress(CheckpointError):  # which is told when the run is opened
+            blas = (read_json(Path(run) / "meta.json") or {}).get("blas")
+            threads = blas.get("threads") if isinstance(blas, dict) else None
+            if isinstance(threads, str) and threads.isdecimal():
+                os.environ.update(dict.fromkeys(BLAS_THREADS, threads))
+    return run
 
 
 @click.command("train")
@@ -46,7 +64,13 @@ def _ask_blas(ctx: click.Context, parameter: click.Parameter, threads: int | Non
     expose_value=False,
     help="Threads for each product of matrices, for large dense nets; the last digits then depend on their number.",
 )
-@click.option("--resume", type=click.Path(), metavar="RUN", help="Go on with a run where it stopped.")
+@click.option(
+    "--resume",
+    type=click.Path(),
+    metavar="RUN",
+    callback=_ask_blas_as_before,
+    help="Go on with a run where it stopped.",
+)
 @click.option("--force", is_flag=True, help="With --resume: go on although options or data have changed.")
 @click.option("--dry-run", is_flag=True, help="Build, run one batch forward and backward, show the layers.")
 @click.option("--quiet", is_flag=True, help="No progress.")
@@ -88,17 +112,19 @@ def command(
             run, experiment = open_run(resume, changes, force, command_line())
         if experiment.training.finished and run.meta.get("status") == "finished":
             return _already_finished(run, experiment, as_json)
-        return _train(lambda: run, experiment, workers, quiet, as_json)
+        words = "".join(f" --set {quoted(change)}" for change in changes) + (" --force" if force else "")
+        return _train(lambda: run, experiment, workers, quiet, as_json, words)
 
     from tinynet.config import load
     from tinynet.experiment import build
+    from tinynet.files import at_home
 
     assert config is not None
     with downloads_shown(quiet):
         experiment = build(load(config, *changes))
     if dry_run:
         return _dry_run(experiment, as_json)
-    folder = Path(runs).expanduser()
+    folder = at_home(runs)
     return _train(lambda: Run.create(experiment, folder, command_line()), experiment, workers, quiet, as_json)
 
 
@@ -115,8 +141,15 @@ def _introduce(run: Run, experiment: Experiment) -> None:
         say(line)
 
 
-def _train(open_run: Callable[[], Run], experiment: Experiment, workers: int | None, quiet: bool, as_json: bool) -> int:
-    """Train in a run's folder, and tell what came of it."""
+def _train(
+    open_run: Callable[[], Run],
+    experiment: Experiment,
+    workers: int | None,
+    quiet: bool,
+    as_json: bool,
+    changes: str = "",
+) -> int:
+    """Train in a run's folder, and tell what came of it; `changes` are the words that would change it again."""
     from tinynet.cli.progress import Progress
     from tinynet.errors import DivergedError, RunError
 
@@ -137,7 +170,7 @@ def _train(open_run: Callable[[], Run], experiment: Experiment, workers: int | N
             raise
         except RunError:
             if run.folder.is_dir():
-                say(f"To go on, once what follows is mended:\n{again}")
+                say(f"To go on, once what follows is mended:\n{again}{changes}")
             raise
         except interrupts.Interrupted:
             say(f"Stopped at once. To go on from the last checkpoint:\n{again}")

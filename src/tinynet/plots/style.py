@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from tinynet.core import Array
+from tinynet.files import replacing
 from tinynet.history import rounded
 
 RULES: dict[str, Any] = {
@@ -98,8 +99,9 @@ def settle(figure: Figure) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Write the file of a picture."""
-    with _any_letters():
-        figure.savefig(path, metadata=METADATA[path.suffix.removeprefix(".")])
+    file_format = path.suffix.removeprefix(".")
+    with _any_letters(), replacing(path) as file:
+        figure.savefig(file, format=file_format, metadata=METADATA[file_format])
 
 
 @contextmanager
