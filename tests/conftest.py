@@ -229,7 +229,7 @@ def rewrite_npz():
         with np.load(path, allow_pickle=False) as found:
             arrays = dict(found)
         edit(arrays)
-        with contextlib.suppress(KeyError, ValueError, AttributeError):
+        with contextlib.suppress(KeyError, ValueError, AttributeError, RecursionError):
             kept = {name: value for name, value in json.loads(str(arrays["metadata"])).items() if name != "sha256"}
             others = {name: values for name, values in arrays.items() if name != "metadata"}
             arrays["metadata"] = np.array(signed(json.dumps(kept), others))

@@ -493,3 +493,72 @@ def test_a_home_that_is_not_there(cli, write, changed):
     ):
         status, _, err = cli(*words)
         assert (status, "there is no such home folder" in err) == (2, True), err
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("epoch", float("inf")),
+        ("step", float("inf")),
+        ("step", "x"),
+        ("optimizer_steps", float("nan")),
+        ("description.classes", [1, 2]),
+        ("description.classes", {"a": 1}),
+        ("description.columns", 5),
+        ("description.commonest", "x"),
+        ("description.input_shape", [-1.5]),
+        ("description.input_scaling", {"mean": [0, 0], "deviation": [1, float("nan")]}),
+        ("progress.epoch", 1.5),
+        ("progress.records", [[0]]),
+        ("config", []),
+        ("config.training.epochs", float("inf")),
+    ],
+)
+def test_metadata_of_wrong_types(command, train_run, change_metadata, path, value):
+    one, _ = train_run()
+
+    def change(metadata):
+        *keys, last = path.split(".")
+        for key in keys:
+            metadata = metadata[key]
+        metadata[last] = value
+
+    change_metadata(one.last_path, change)
+    with pytest.raises(tinynet.CheckpointError, match=r"broken|does not fit"):
+        tinynet.load_checkpoint(one.last_path)
+    with pytest.raises(tinynet.CheckpointError, match=r"broken|does not fit"):
+        resume(one.folder, [])
+
+
+def test_metadata_nested_too_deep(train_run, rewrite_npz):
+    one, _ = train_run()
+    rewrite_npz(one.last_path, lambda arrays: arrays.update(metadata=np.array("[" * 100_000)))
+    with pytest.raises(tinynet.CheckpointError, match="metadata is broken"):
+        read(one.last_path)
+
+
+def test_forced_data_with_another_class(train_run, tmp_path):
+    lines = [f"{a:.3f},{b:.3f},{'cat' if a > b else 'dog'}" for a, b in np.random.default_rng(0).random((40, 2))]
+    (tmp_path / "t.csv").write_text("a,b,kind\n" + "\n".join(lines) + "\n")
+    one, _ = train_run({"Disk: {train: 40, test: 20}": "CSV: {path: t.csv, column: kind}", "Linear: 2": "Linear: 3"})
+    lines = [line.replace("cat", "ape") if k % 3 else line for k, line in enumerate(lines)]
+    (tmp_path / "t.csv").write_text("a,b,kind\n" + "\n".join(lines) + "\n")
+    again, resumed = resume(one.folder, ["training.epochs=3"], force=True)
+    assert again.train(resumed, lambda record: None) == "finished"
+    assert resumed.description.classes == ["ape", "cat", "dog"]
+
+
+def test_a_divergence_advises_what_is_not_there_yet(command, write, changed):
+    path = write(changed({"lr: 0.1": "lr: 1e30", "epochs: 2": "epochs: 5\n  clip_norm: 1e9"}))
+    status, _, err = command("train", path)
+    assert status == 3
+    assert "clip_norm: 1" not in err
+    (printed,) = re.findall(
+        r"^  tinynet (train --resume runs/small --force --set optimizer.SGD.lr=1e\+29)$", err, re.MULTILINE
+    )
+    assert command(*printed.split())[0] == 3
+
+
+def test_runs_does_not_go_with_resume(cli, train_run):
+    one, _ = train_run()
+    assert "--runs goes with a config" in cli("train", "--resume", one.folder, "--runs", "other")[2]

@@ -160,7 +160,7 @@ def test_a_valid_config_comes_back_from_its_checkpoint(config, stop):
 def test_the_configs_hold_everything():
     kinds, options = Counter(), Counter()
 
-    @settings(fuzzed(800), phases=[Phase.generate])
+    @settings(fuzzed(2000), phases=[Phase.generate])
     @given(config=configs())
     def take(config):
         whole = load(text_of(config))

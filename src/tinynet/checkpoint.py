@@ -145,7 +145,7 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         metadata = json.loads(str(text))
         version = metadata["format"]
         metadata["epoch"] = int(metadata["epoch"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise CheckpointError(f"{path}: the checkpoint's metadata is broken") from None
     if version != FORMAT:
         raise CheckpointError(

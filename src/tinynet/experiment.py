@@ -248,7 +248,7 @@ def restore(checkpoint: Checkpoint, file: str, config: Config | None = None) -> 
         else:
             experiment.learner = Learner(experiment, Progress.from_json(metadata["progress"]))
             checkpoints.restore_learner(checkpoint, experiment.learner, file)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{file}: the checkpoint's metadata is broken ({error})") from None

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field, fields
 from math import isfinite
 from time import perf_counter
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from tinynet.datasets.splits import Loader
 from tinynet.errors import DivergedError
 from tinynet.evaluation import classify, compare_with, in_units, quick_figures
 from tinynet.pieces import Pieces
-from tinynet.registry import mismatch
+from tinynet.registry import check_types
 from tinynet.schedules import learning_rate_factor
 
 
@@ -95,10 +95,7 @@ class Progress:
         records = [Record(**dict(zip(COLUMNS, row, strict=True))) for row in found["records"]]
         progress = cls(**{**found, "records": records})
         for part in (progress, *progress.records):
-            for name, annotation in get_type_hints(type(part)).items():
-                problem = mismatch(getattr(part, name), annotation)
-                if problem:
-                    raise ValueError(f"{name} {problem}")
+            check_types(part)
         return progress
 
 
@@ -269,7 +266,7 @@ class Learner:
     def _diverged(self, epoch: int, what: str) -> DivergedError:
         optimizer = self.parts.optimizer
         advice = f"Try a smaller learning rate (optimizer.{type(optimizer).__name__}.lr, now {optimizer.lr:g})"
-        advice += ", or training.clip_norm: 1."
+        advice += ", or training.clip_norm: 1." if self.options.clip_norm is None else "."
         if epoch == 0:
             advice = (
                 "Nothing was trained yet: the data's numbers are too large. Try standardize: true, or dtype: float64."

@@ -187,6 +187,14 @@ def mismatch(value: Any, annotation: Any) -> str | None:
     return None if _fits(value, annotation) else f"must be {_text(annotation)}, not {shown(value)}"
 
 
+def check_types(thing: Any) -> None:
+    """Raise ValueError if a field of a dataclass, as read from a file, is not what its annotation says."""
+    for name, annotation in typing.get_type_hints(type(thing)).items():
+        problem = mismatch(getattr(thing, name), annotation)
+        if problem:
+            raise ValueError(f"{name} {problem}")
+
+
 def a(kind: str) -> str:
     """The kind with its article."""
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

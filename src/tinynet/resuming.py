@@ -65,12 +65,12 @@ def resume(
     before = experiment.config
     config = load(resolved, *overrides) if resolved.is_file() else from_json(found.metadata["config"], file, overrides)
     changes = _changes(before, config)
-    if changes:
-        _check_changes(run, changes, force)
+    _check_changes(run, changes, force)
+    if force:
         found = _fitted(found, before, config)
     if config.training.epochs != before.training.epochs:
         _check_epochs(config, experiment)
-    if config.to_json() != before.to_json():
+    if force or config.to_json() != before.to_json():
         experiment = restore(found, file, config)
     for one in experiment.rounds:
         if changes:
@@ -150,18 +150,14 @@ def _check_epochs(config: Config, experiment: Experiment) -> None:
 
 
 def _fitted(found: Checkpoint, before: Config, config: Config) -> Checkpoint:
-    """The checkpoint without what means nothing to the config: the optimizer's memory, and how the data were scaled."""
-    rounds = found.metadata.get("per_round", [found.metadata])
-    changed: list[dict[str, Any]] = [{} for _ in rounds]
-    arrays = found.arrays
+    """The checkpoint as config and data need it: what the optimizer remembers, and what is known of the data."""
+    rounds, arrays = found.metadata.get("per_round", [found.metadata]), found.arrays
+    own = [config] if len(rounds) == 1 else [config.of_round(number) for number in range(len(rounds))]
+    changed: list[dict[str, Any]] = [{"description": Experiment.of(one).description.to_json()} for one in own]
     old, new = before.optimizer.make(), config.optimizer.make()
     if type(old) is not type(new) or old.state_names != new.state_names:
         arrays = {key: values for key, values in arrays.items() if not key.startswith(checkpoints.OPTIMIZER)}
-        changed = [{"optimizer_steps": 0} for _ in rounds]
-    if config.dataset != before.dataset:
-        for number, one in enumerate(changed):
-            own = config if len(rounds) == 1 else config.of_round(number)
-            one["description"] = Experiment.of(own).description.to_json()
+        changed = [{**one, "optimizer_steps": 0} for one in changed]
     rounds = [{**one, **new} for one, new in zip(rounds, changed, strict=True)]
     if "per_round" in found.metadata:
         return replace(found, arrays=arrays, metadata={**found.metadata, "per_round": rounds})

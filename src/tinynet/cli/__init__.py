@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import click
 
-from tinynet.cli.output import BLAS_THREADS, say
+from tinynet.cli.output import BLAS_THREADS, leave_stdout, say
 from tinynet.errors import ConfigError, TinynetError, readable
 
 COMMANDS = (
@@ -83,8 +83,7 @@ def execute(arguments: list[str], debug: bool = False) -> int:
         say("Interrupted.")
         return 130
     except BrokenPipeError:
-        # The reader of a pipe, such as `head`, has gone: nothing is left to say, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_stdout()  # the reader of a pipe, such as `head`, has gone
         return 1
     except (TinynetError, OSError, MemoryError, ImportError) as error:
         if debug:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from contextlib import suppress
@@ -33,6 +34,11 @@ def say(text: str) -> None:
     """As `tell`, to stderr; where nobody can read it (a full disk, a closed terminal) the work goes on all the same."""
     with suppress(OSError):
         click.echo("\n".join(map(visible, text.split("\n"))), file=sys.stderr)
+
+
+def leave_stdout() -> None:
+    """Where nobody reads stdout any more, nothing is left to say, not even at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(found: dict[str, Any]) -> None:

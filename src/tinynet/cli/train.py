@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinynet import interrupts
-from tinynet.cli.output import BLAS_THREADS, counted, print_json, quoted, say, tell
+from tinynet.cli.output import BLAS_THREADS, counted, leave_stdout, print_json, quoted, say, tell
 from tinynet.cli.plugins import as_given, plugin_option
 
 if TYPE_CHECKING:
@@ -90,7 +90,10 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Train the network of a CONFIG file; everything is kept in a new folder under runs/."""
+    """Train the network of a CONFIG file; everything is kept in a new folder under runs/.
+
+    `--resume RUN` goes on where a run was stopped, and with `--set training.epochs=N` further than it was to go.
+    """
     from tinynet.cli.progress import downloads_shown
     from tinynet.provenance import command_line
     from tinynet.run import Run
@@ -105,6 +108,9 @@ def command(
         raise click.UsageError("--force goes with --resume RUN")
     if dry_run and resume is not None:
         raise click.UsageError("--dry-run goes with a config, not with --resume")
+    given = click.get_current_context().get_parameter_source("runs") is click.core.ParameterSource.COMMANDLINE
+    if given and resume is not None:
+        raise click.UsageError("--runs goes with a config; a resumed run stays in its folder")
     if resume is not None:
         from tinynet.resuming import resume as open_run
 
@@ -166,7 +172,9 @@ def _train(
         except DivergedError:
             if as_json:
                 print_json({"run": str(run.folder), **run.summary})
-            say(f"The last good checkpoint is {run.last_path}")
+            optimizer = experiment.optimizer
+            change = f"--force --set optimizer.{type(optimizer).__name__}.lr={optimizer.lr / 10:g}"
+            say(f"The last good checkpoint is {run.last_path}. To go on from it with a smaller rate:\n{again} {change}")
             raise
         except RunError:
             if run.folder.is_dir():
@@ -175,10 +183,15 @@ def _train(
         except interrupts.Interrupted:
             say(f"Stopped at once. To go on from the last checkpoint:\n{again}")
             raise
-    if as_json:
-        print_json({"run": str(run.folder), **run.summary})
-    else:
-        _report(run, experiment, run.summary)
+    try:
+        if as_json:
+            print_json({"run": str(run.folder), **run.summary})
+        else:
+            _report(run, experiment, run.summary)
+    except OSError:
+        if status != "interrupted":
+            raise
+        leave_stdout()  # of a terminal that was closed
     if status == "interrupted":
         say(f"Interrupted. To go on:\n{again}")
         return interrupts.Interrupted(signals.caught[0]).exit_status

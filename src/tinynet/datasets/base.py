@@ -13,7 +13,7 @@ from tinynet.core import Array, Shape, Stream
 from tinynet.datasets.splits import Scaling, Split
 from tinynet.datasets.targets import Coding
 from tinynet.errors import OptionError
-from tinynet.registry import Component, Share
+from tinynet.registry import Component, Share, check_types
 
 SPLITS = ("train", "validation", "test")
 
@@ -68,9 +68,12 @@ class Description:
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Description:
+        """The description in a checkpoint; raises ValueError, TypeError or KeyError where it is none."""
         scalings = {n: found[n] and Scaling.from_json(found[n]) for n in ("input_scaling", "target_scaling")}
         shapes = {n: found[n] and tuple(found[n]) for n in ("input_shape", "target_shape")}
-        return cls(**{**found, **shapes, **scalings})
+        description = cls(**{**found, **shapes, **scalings})
+        check_types(description)
+        return description
 
 
 @dataclass

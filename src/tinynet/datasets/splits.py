@@ -126,7 +126,10 @@ class Scaling:
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Scaling:
-        return cls(np.array(found["mean"], float), np.array(found["deviation"], float))
+        mean, deviation = np.array(found["mean"], float), np.array(found["deviation"], float)
+        if mean.shape != deviation.shape or not (np.isfinite(mean) & np.isfinite(deviation) & (deviation > 0)).all():
+            raise ValueError("mean and deviation are not those of any data")
+        return cls(mean, deviation)
 
 
 def pixels(x: Array, scaling: Scaling | None) -> Array:
