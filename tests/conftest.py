@@ -8,6 +8,7 @@ for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,10 @@ from tinynet.layers.activations import ReLU, Tanh
 from tinynet.layers.linear import Linear
 from tinynet.net import Net
 from tinynet.run import Run
+
+# A shell that runs the tests in the background has Ctrl-C ignored, by what the tests start as well.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A config that trains in milliseconds. Tests replace parts of it.
 SMALL = """\

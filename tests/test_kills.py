@@ -18,19 +18,19 @@ TRAININGS = {
     "dense": (
         "dataset: {Disk: {train: 200, test: 50, validation: 0.2, targets: sign}}\n"
         "layers: [Linear: 25, ReLU, Linear: 2, Tanh]\nloss: MSE\noptimizer: {SGD: {lr: 0.1, momentum: 0.9}}\n",
-        "{epochs: 300, batch_size: 10, evaluate_train: true, clip_norm: 1}",
+        "{epochs: 2000, batch_size: 10, evaluate_train: true, clip_norm: 1}",
     ),
     "images": (
         "dataset: {NPZ: {path: images.npz}}\naugment: [Shift: 1]\n"
         "layers: [Conv2d: {out_channels: 4, kernel_size: 3}, ReLU, MaxPool2d: 2, Flatten, Linear: 3]\n"
         "loss: CrossEntropy\noptimizer: {AdamW: 0.001}\n",
-        "{epochs: 60, batch_size: 64}",
+        "{epochs: 150, batch_size: 64}",
     ),
     "rounds in processes": (
         "dataset: {NPZ: {path: images.npz}}\n"
         "layers: [Conv2d: {out_channels: 4, kernel_size: 3}, BatchNorm, ReLU, Flatten, Dropout: 0.2, Linear: 3]\n"
         "loss: CrossEntropy\noptimizer: {Adam: 0.001}\n",
-        "{epochs: 40, batch_size: 64, rounds: 3, evaluate_train: true}",
+        "{epochs: 120, batch_size: 64, rounds: 3, evaluate_train: true}",
     ),
     "graph": (
         "dataset: {Disk: {train: 200, test: 50, targets: one_hot}}\n"
@@ -40,26 +40,26 @@ TRAININGS = {
         "  - Linear: {out_features: 8, name: right, inputs: stem, share: left}\n"
         "  - Sum: [left, right, stem]\n  - ReLU\n  - Linear: 2\n"
         "loss: CrossEntropy\noptimizer: {Adam: 0.01}\n",
-        "{epochs: 200, batch_size: 10, evaluate_train: true, early_stopping: {monitor: train_loss, patience: 1000}}",
+        "{epochs: 1000, batch_size: 10, evaluate_train: true, early_stopping: {monitor: train_loss, patience: 1000}}",
     ),
     "dropout and batch normalisation": (
         "dataset: {Spirals: {train: 200, test: 50}}\n"
         "layers: [Linear: 16, BatchNorm, ReLU, Dropout: 0.3, Linear: 3]\n"
         "loss: CrossEntropy\noptimizer: {AdamW: 0.001}\n",
-        "{epochs: 300, batch_size: 20, evaluate_train: true}",
+        "{epochs: 1500, batch_size: 20, evaluate_train: true}",
     ),
     "schedule": (
         "dataset: {Disk: {train: 200, test: 50, targets: sign}}\n"
         "layers: [Linear: 16, Tanh, Linear: 2, Tanh]\nloss: MSE\noptimizer: {Adam: 0.01}\n"
         "schedule: [LinearWarmup: 5, CosineLR]\n",
-        "{epochs: 300, batch_size: 10}",
+        "{epochs: 2000, batch_size: 10}",
     ),
     "stacked rounds": (
         "dataset: {Disk: {train: 100, test: 50, targets: sign}}\n"
         "layers: [Linear: 16, ReLU, Dropout: 0.2, Linear: 2, Tanh]\nloss: MSE\n"
         "optimizer: {SGD: {lr: 0.1, momentum: 0.5}}\n",
-        "{epochs: 150, batch_size: 10, rounds: 5, evaluate_train: true, "
-        "early_stopping: {monitor: train_loss, patience: 30}}",
+        "{epochs: 700, batch_size: 10, rounds: 5, evaluate_train: true, "
+        "early_stopping: {monitor: train_loss, patience: 600}}",
     ),
 }  # fmt: skip
 
@@ -98,7 +98,7 @@ def test_killed_and_resumed_is_never_stopped(tmp_path, kind):
     images, labels = rng.integers(0, 256, (400, 1, 10, 10)).astype(np.uint8), rng.integers(0, 3, 400)
     np.savez(tmp_path / "images.npz", x_train=images, y_train=labels, x_test=images[:100], y_test=labels[:100])
     config = f"name: run\n{parts[0]}training: {parts[1]}\n"
-    config = re.sub(r"epochs: (\d+)", lambda found: f"epochs: {max(1, KILLS // 6) * int(found[1])}", config)
+    config = re.sub(r"epochs: (\d+)", lambda found: f"epochs: {max(6, KILLS) * int(found[1]) // 6}", config)
     (tmp_path / "run.yaml").write_text(config)
     often = ("--set", "training.checkpoint_seconds=0.02")
     finish(tinynet(tmp_path, "train", "run.yaml", "--runs", "whole", *often))

@@ -51,6 +51,12 @@ def test_bad_names(name):
     assert caught.value.place == (1,)
 
 
+def test_a_name_has_at_most_100_letters():
+    assert Net([ReLU(name="a" * 100)], (2,)).layers[0].name == "a" * 100
+    with pytest.raises(LayerError, match="its name has 101 letters; a layer's has at most 100"):
+        Net([ReLU(name="a" * 101)], (2,))
+
+
 def test_two_layers_of_one_name():
     with pytest.raises(ShapeError, match="another layer called 'twin'") as caught:
         Net([ReLU(name="twin"), Tanh(), Linear(2, name="twin")], (2,))
@@ -207,6 +213,12 @@ def test_initial_values_are_a_function_of_seed_and_name():
     stream = Stream(5, "initialisation", "a").at()
     for parameter in net.parameters:
         np.testing.assert_array_equal(parameter.tensor, stream.uniform(-0.5, 0.5, parameter.tensor.shape))
+
+
+def test_the_seed_is_0_and_the_numbers_are_float32_unless_said_otherwise():
+    one, other = Net([Linear(4)], (4,)), Net([Linear(4)], (4,), seed=0, dtype="float32")
+    assert one.vector.tensor.dtype == "float32"
+    np.testing.assert_array_equal(one.vector.tensor, other.vector.tensor)
 
 
 def test_layers_of_one_size_start_differently():

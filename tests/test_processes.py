@@ -117,7 +117,7 @@ def test_a_stopped_run_keeps_the_epochs_under_way(experiment, tmp_path, after):
 
 
 def test_a_save_on_the_way_holds_all_rounds_as_they_are(experiment, tmp_path):
-    together = experiment(2, "training.epochs=100", "training.checkpoint_seconds=0")
+    together = experiment(2, "training.epochs=30", "training.checkpoint_seconds=0")
     run = Run.create(together, tmp_path / "runs", [])
 
     def watch(record):
@@ -128,7 +128,7 @@ def test_a_save_on_the_way_holds_all_rounds_as_they_are(experiment, tmp_path):
         run.train(together, watch)
     again, resumed = resume(run.folder, [])
     assert again.train(resumed, lambda record: None) == "finished"
-    alone = experiment(1, "training.epochs=100")
+    alone = experiment(1, "training.epochs=30")
     list(alone.train())
     assert everything(resumed) == everything(alone)
 

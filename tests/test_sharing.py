@@ -60,6 +60,11 @@ def test_shared_parameters_are_the_same_objects_and_counted_once():
     assert "those of one" in net.summary()
 
 
+def test_what_was_made_before_a_layer_counts_shared_parameters_once():
+    net = Net([Linear(2, name="a"), Linear(2, share="a"), BatchNorm(), Tanh()], (2,))
+    assert [layer.made for layer in net.layers] == [0, 6, 6, 14]
+
+
 def test_sharing_draws_no_numbers():
     plain = Net([Linear(3, name="a"), Linear(3, name="c")], (3,))
     shared = Net([Linear(3, name="a"), Linear(3, name="b", share="a"), Linear(3, name="c")], (3,))
