@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextvars import copy_context
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from time import perf_counter
 from typing import Any
@@ -150,6 +150,19 @@ class Learner:
         while not self.finished:
             yield from self._epoch()
             yield self.measure(self.progress.epoch + 1)
+
+    def state(self) -> tuple[Any, ...]:
+        """A copy of all that training changes, for `take`."""
+        net, optimizer = self.parts.net, self.parts.optimizer
+        progress = replace(self.progress, records=list(self.progress.records))
+        memory = {name: vector.copy() for name, vector in optimizer.state.items()}
+        return progress, self.best_parameters, net.vector.all_tensors.copy(), net.clock.step, optimizer.steps, memory
+
+    def take(self, state: tuple[Any, ...]) -> None:
+        """Be as the learner was that gave this state."""
+        net, optimizer = self.parts.net, self.parts.optimizer
+        self.progress, self.best_parameters, tensors, net.clock.step, optimizer.steps, optimizer.state = state
+        net.vector.all_tensors[...] = tensors
 
     def set_rate(self) -> None:
         """Set the optimizer's factor to that of the epoch that is under way."""

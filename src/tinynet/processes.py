@@ -107,7 +107,7 @@ class SideBySide:
         if isinstance(record, BaseException):
             self.error = self.error or record
             return False
-        _take(learner, state)
+        learner.take(state)
         if record is not None:
             self.records.append(record)
         return record is None
@@ -120,27 +120,13 @@ def _train(learner: Learner, connection: Connection, parent: int) -> None:
     try:
         for record in learner.steps():
             if record is not None:
-                connection.send((record, _state(learner)))
+                connection.send((record, learner.state()))
             while connection.poll():
                 connection.recv()
-                connection.send((None, _state(learner)))
+                connection.send((None, learner.state()))
             if os.getppid() != parent:
                 return
     except (EOFError, BrokenPipeError):  # the first process is gone
         return
     except Exception as error:
         connection.send((error, None))
-
-
-def _state(learner: Learner) -> tuple[Any, ...]:
-    """All that training changes."""
-    net, optimizer = learner.parts.net, learner.parts.optimizer
-    own = (optimizer.steps, optimizer.state)
-    return learner.progress, learner.best_parameters, net.vector.all_tensors, net.clock.step, own
-
-
-def _take(learner: Learner, state: tuple[Any, ...]) -> None:
-    net, optimizer = learner.parts.net, learner.parts.optimizer
-    learner.progress, learner.best_parameters, tensors, net.clock.step, own = state
-    net.vector.all_tensors[...] = tensors
-    optimizer.steps, optimizer.state = own

@@ -14,7 +14,7 @@ from typing import Any
 
 from tinynet import checkpoint as checkpoints
 from tinynet import metrics, yaml_reader
-from tinynet.checkpoint import Checkpoint, capture, joined, restore_parameters
+from tinynet.checkpoint import Checkpoint, capture, joined
 from tinynet.config import Config
 from tinynet.errors import CheckpointError, DivergedError, RunError, UsageError
 from tinynet.experiment import Experiment
@@ -188,9 +188,9 @@ class Run:
             self.held = None
 
     def _train(self, experiment: Experiment, watch: Callable[[Record | None], None]) -> str:
-        good = self.capture(experiment)
+        good = [learner.state() for learner in experiment.training.learners]
         with self.writing():
-            self._clear(good)
+            self._clear(experiment)
             self.write_config(experiment.config)
             metrics.write(self.folder, experiment.training.records)
             self.write_meta(status="running", finished=None)
@@ -204,20 +204,20 @@ class Run:
                 self.write_meta(status="interrupted", finished=now())
             raise
 
-    def _followed(self, experiment: Experiment, watch: Callable[[Record | None], None], good: list[Checkpoint]) -> str:
+    def _followed(self, experiment: Experiment, watch: Callable[[Record | None], None], good: list[Any]) -> str:
         """Train, and write all that is left then; returns the status."""
         try:
             self._follow(experiment, watch, good)
         except DivergedError:
-            for one, kept in zip(experiment.rounds, good, strict=True):
-                restore_parameters(kept, [*one.net.parameters, *one.net.buffers], str(self.last_path))
-            self._finish(experiment, good, "diverged")
+            for learner, state in zip(experiment.training.learners, good, strict=True):
+                learner.take(state)
+            self._finish(experiment, "diverged")
             raise
         status = "finished" if experiment.training.finished else "interrupted"
-        self._finish(experiment, self.capture(experiment), status)
+        self._finish(experiment, status)
         return status
 
-    def _follow(self, experiment: Experiment, watch: Callable[[Record | None], None], good: list[Checkpoint]) -> None:
+    def _follow(self, experiment: Experiment, watch: Callable[[Record | None], None], good: list[Any]) -> None:
         """Go through the training's steps; `good` becomes each round after its last epoch."""
         training, saved = experiment.training, monotonic()
         watched = saved
@@ -226,7 +226,7 @@ class Run:
             if record is not None:
                 with self.writing():
                     metrics.append(self.folder, record)
-                good[record.round] = capture(training.learners[record.round])
+                good[record.round] = training.learners[record.round].state()
             if record is not None or moment - watched >= WATCH_SECONDS:
                 watch(record)
                 watched = moment
@@ -237,16 +237,17 @@ class Run:
                 self.save(self.capture(experiment), experiment.config)
                 saved = monotonic()
 
-    def _clear(self, rounds: list[Checkpoint]) -> None:
+    def _clear(self, experiment: Experiment) -> None:
         """Remove what a process that was killed had begun to write, and put a best.npz aside that is no longer it."""
         for folder in (self.folder, self.last_path.parent):
             clear(folder)
-        if self.best_path.exists() and any(one.metadata["progress"].best_epoch is None for one in rounds):
-            self.best_path.rename(self.best_path.with_name(f"best-before-{max(one.epoch for one in rounds) + 1}.npz"))
+        progress = [learner.progress for learner in experiment.training.learners]
+        if self.best_path.exists() and any(one.best_epoch is None for one in progress):
+            self.best_path.rename(self.best_path.with_name(f"best-before-{max(one.epoch for one in progress) + 1}.npz"))
 
-    def _finish(self, experiment: Experiment, rounds: list[Checkpoint], status: str) -> None:
+    def _finish(self, experiment: Experiment, status: str) -> None:
         """Write all that a training leaves; the status last, when the rest is there."""
-        self.save(rounds, experiment.config)
+        self.save(self.capture(experiment), experiment.config)
         with self.writing():
             metrics.write(self.folder, experiment.training.records)
             self.summary = figures_of(experiment, status)
