@@ -79,8 +79,11 @@ def no_data(monkeypatch, tmp_path):
     assert not folder.exists()
 
 
+ONCE = [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem == "residual" else []) for p in CONFIGS]
+
+
 @pytest.mark.usefixtures("no_data")
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ONCE)
 def test_a_config_is_right(path):
     """Five numbers of each tensor; the test below takes fifty."""
     parts = in_float64(tinynet.load(path))

@@ -510,6 +510,7 @@ def test_no_command_fails_on_a_run_with_a_damaged_file(broken, name, file, comma
     broken(name, file, command, partial(damaged, damages=damages))
 
 
+@pytest.mark.slow
 @fuzzed(60)
 @given(**ATTEMPT, file=st.sampled_from(["meta.json", "summary.json"]), changes=CHANGES)
 @example(name="one", command="compare", file="meta.json", changes=[("set", 8, 0, True)])

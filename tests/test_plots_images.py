@@ -269,6 +269,7 @@ def test_one_of_each_class_comes_before_a_second(train):
     assert [sorted(test.labels[images.one_of_each(test)[i : i + 4]]) for i in (0, 4, 8)] == [[0, 1, 2, 3]] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["svg", "pdf"])
 def test_the_same_run_gives_the_same_bytes(train, file_format):
     run = train(3)
