@@ -118,6 +118,48 @@ def test_best_is_to_evaluate_not_to_train_on(train_run):
         tinynet.load_checkpoint(run.best_path).train()
 
 
+def test_what_was_captured_stays_while_the_training_goes_on(train_run):
+    _, experiment = train_run({"SGD: {lr: 0.1}": "Adam"}, "training.evaluate_train=true")
+    learner = experiment.learner
+    found = checkpoints.capture(learner)
+    arrays = {key: values.copy() for key, values in found.arrays.items()}
+    records = list(learner.progress.records)
+    learner.progress.records.append(records[-1])
+    for state in (learner.parts.net.vector.tensor, *learner.parts.optimizer.state.values()):
+        state += 1
+    assert found.metadata["progress"].records == records
+    assert {key.split("/")[0] for key in arrays} == {"parameters", "best", "optimizer"}
+    for key, values in arrays.items():
+        np.testing.assert_array_equal(found.arrays[key], values)
+
+
+def test_rounds_are_joined_and_taken_apart_again(last):
+    one, config = checkpoints.read(last), tinynet.load_checkpoint(last).config
+    other = checkpoints.Checkpoint(
+        {key: values + 1 for key, values in one.arrays.items() if not key.startswith("best/")},
+        {**one.metadata, "epoch": 1, "progress": {**one.metadata["progress"], "best_epoch": None}, "step": 3},
+    )
+    evaluated = checkpoints.Checkpoint(other.arrays, {**other.metadata, "epoch": 0, "progress": None})
+    parts = [one, other, evaluated]
+    whole = checkpoints.joined(parts, config)
+    assert (whole.epoch, whole.epochs, whole.metadata["rounds"]) == (2, [2, 1, 0], 3)
+    assert whole.metadata["config"] is config
+    assert not whole.arrays["best/linear1.bias"][1:].any()
+    for number, part in enumerate(parts):
+        again = checkpoints.of_round(whole, number)
+        assert again.metadata == {**part.metadata, "config": config}
+        assert again.epochs == [part.epoch]
+        assert set(again.arrays) == set(part.arrays)
+        for key, values in part.arrays.items():
+            np.testing.assert_array_equal(again.arrays[key], values)
+
+
+def test_saving_never_pickles(tmp_path):
+    found = checkpoints.Checkpoint({"optimizer/own": np.array([None])}, {"format": 2})
+    with pytest.raises(ValueError, match="allow_pickle"):
+        found.save(tmp_path / "c.npz")
+
+
 def test_without_a_measured_loss_there_is_no_best(train_run):
     assert not train_run()[0].best_path.exists()
 
@@ -194,6 +236,19 @@ def test_what_is_no_npz_file(tmp_path, content):
     refused(tmp_path / "c.npz")
 
 
+def test_a_packed_file(last):
+    np.savez_compressed(last, **arrays_of(last))
+    assert "compressed" in refused(last)
+
+
+def test_the_checkpoint_of_a_run_is_its_best_or_else_its_last(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    assert checkpoints.of_run(tmp_path) is None
+    for name in ("last.npz", "best.npz"):
+        (tmp_path / "checkpoints" / name).touch()
+        assert checkpoints.of_run(tmp_path) == tmp_path / "checkpoints" / name
+
+
 def test_a_missing_file_and_a_folder(tmp_path):
     assert "no such file" in refused(tmp_path / "gone.npz")
     assert "folder" in refused(tmp_path)
@@ -229,6 +284,69 @@ def test_a_missing_best_parameter(last, rewrite_npz):
     assert "lacks best/linear1.bias" in refused(last)
 
 
+def test_an_optimizer_vector_gets_the_type_of_the_net(train_run, rewrite_npz):
+    run, _ = train_run({"SGD: {lr: 0.1}": "Adam"}, "dtype=float32")
+    rewrite_npz(run.last_path, lambda arrays: arrays.update({"optimizer/mean": arrays["optimizer/mean"].astype("f8")}))
+    assert tinynet.load_checkpoint(run.last_path).optimizer.state["mean"].dtype == np.float32
+
+
+def test_an_optimizer_has_state_from_its_first_step_on(train_run, rewrite_npz, change_metadata):
+    run, _ = train_run({"SGD: {lr: 0.1}": "Adam"})
+    rewrite_npz(run.last_path, lambda arrays: arrays.update({"optimizer/own": np.ones(3)}))
+    change_metadata(run.last_path, lambda metadata: metadata.update(optimizer_steps=1, step=1))
+    assert set(tinynet.load_checkpoint(run.last_path).optimizer.state) == {"mean", "square", "own"}
+    change_metadata(run.last_path, lambda metadata: metadata.update(optimizer_steps=0, step=0))
+    # Rounds that have not begun have zeros where others have state.
+    assert tinynet.load_checkpoint(run.last_path).optimizer.state == {}
+    change_metadata(run.last_path, lambda metadata: metadata.update(optimizer_steps=1, step=1))
+    rewrite_npz(run.last_path, lambda arrays: arrays.pop("optimizer/mean"))
+    assert "lacks optimizer/mean" in refused(run.last_path)
+    change_metadata(run.last_path, lambda metadata: metadata.update(optimizer_steps=0, step=0))
+    assert tinynet.load_checkpoint(run.last_path).optimizer.state == {}
+
+
+def edited(path, edit):
+    """Changes the arrays of a file and leaves its metadata as it was."""
+    arrays = arrays_of(path)
+    edit(arrays)
+    np.savez(path, **arrays)
+
+
+def test_the_order_in_the_file_does_not_matter(last):
+    edited(last, lambda arrays: [arrays.update({key: arrays.pop(key)}) for key in sorted(arrays, reverse=True)])
+    assert tinynet.load_checkpoint(last).learner.finished
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda arrays: arrays["parameters/linear1.bias"].__setitem__((0, 0), 0.5),
+        lambda arrays: arrays.update({"parameters/linear2.weights": arrays.pop("parameters/linear2.weight")}),
+        lambda arrays: arrays.update({"parameters/linear1.bias": arrays["parameters/linear1.bias"].T}),
+        lambda arrays: arrays.update(
+            {"parameters/linear1.bias": arrays["parameters/linear1.bias"].view(np.dtype("i4"))}
+        ),
+    ],
+    ids=["number", "name", "shape", "type"],
+)
+def test_the_checksum_is_over_all_of_an_array(last, edit):
+    edited(last, edit)
+    message = refused(last)
+    assert "its checksum is not that of what it holds. Take a copy of it, or train anew." in message
+
+
+@pytest.mark.parametrize(("epoch", "read"), [(2.0, 2), ("1", 1)])
+def test_the_epoch_is_an_integer(last, change_metadata, epoch, read):
+    change_metadata(last, lambda metadata: metadata.update(epoch=epoch))
+    found = checkpoints.read(last).epoch
+    assert (found, type(found)) == (read, int)
+
+
+def test_an_epoch_that_is_no_number(last, change_metadata):
+    change_metadata(last, lambda metadata: metadata.update(epoch="two"))
+    assert "the checkpoint's metadata is broken" in refused(last)
+
+
 def test_a_parameter_too_many(last, rewrite_npz):
     rewrite_npz(last, lambda arrays: arrays.update({"parameters/linear9.weight": np.zeros(2)}))
     assert "parameters/linear9.weight" in refused(last)
@@ -259,9 +377,10 @@ def test_a_missing_optimizer_vector(train_run, rewrite_npz):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_parameter_that_is_not_finite(last, rewrite_npz, bad):
-    rewrite_npz(last, lambda arrays: arrays["parameters/linear1.weight"].fill(bad))
-    assert "parameters/linear1.weight" in refused(last)
+@pytest.mark.parametrize("where", [..., (1, 3)])
+def test_a_parameter_that_is_not_finite(last, rewrite_npz, bad, where):
+    rewrite_npz(last, lambda arrays: arrays["parameters/linear1.weight"].__setitem__(where, bad))
+    assert "parameters/linear1.weight holds NaN or infinity" in refused(last)
 
 
 @pytest.mark.parametrize("name", ["parameters/linear1.weight", "metadata", "extra"])
