@@ -39,6 +39,9 @@ SECONDS = 5  # of the processor, for one case
 MEMORY = 2**28  # bytes that the machine is said to have
 LONGEST = 2000  # characters of a message
 
+# Some 1,600 cases.
+pytestmark = pytest.mark.slow
+
 
 def fuzzed(count):
     """So many cases, the same ones each time unless there are to be more."""
@@ -156,7 +159,6 @@ def test_a_valid_config_comes_back_from_its_checkpoint(config, stop):
             assert again.evaluate().loss == whole.evaluate().loss
 
 
-@pytest.mark.slow
 def test_the_configs_hold_everything():
     kinds, options = Counter(), Counter()
 
@@ -510,7 +512,6 @@ def test_no_command_fails_on_a_run_with_a_damaged_file(broken, name, file, comma
     broken(name, file, command, partial(damaged, damages=damages))
 
 
-@pytest.mark.slow
 @fuzzed(60)
 @given(**ATTEMPT, file=st.sampled_from(["meta.json", "summary.json"]), changes=CHANGES)
 @example(name="one", command="compare", file="meta.json", changes=[("set", 8, 0, True)])
