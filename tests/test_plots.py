@@ -66,6 +66,7 @@ def test_no_picture_of_data_outside_of_the_plane(train, tmp_path):
     assert names(draw([train({"NPZ": str(tmp_path / "data.npz")})])) == ["loss.png", "error.png", "network.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["png", "svg", "pdf"])
 def test_the_same_run_gives_the_same_bytes(train, file_format):
     run = train(DISK, epochs=1)
@@ -324,6 +325,7 @@ def test_names_that_matplotlib_would_read_as_mathematics(train):
     assert len(draw(runs)) == 2
 
 
+@pytest.mark.slow
 def test_a_persons_settings_change_nothing_and_stay_as_they_were(train):
     run = train(DISK, epochs=1)
     plain = draw([run])[0].read_bytes()
@@ -333,6 +335,7 @@ def test_a_persons_settings_change_nothing_and_stay_as_they_were(train):
         assert dict(matplotlib.rcParams) == before
 
 
+@pytest.mark.slow
 def test_pyplot_is_imported_to_show_only(train):
     run = train(DISK, epochs=1)
     code = (

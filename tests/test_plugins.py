@@ -472,6 +472,7 @@ def test_a_fault_of_tinynet_is_still_called_one(cli, write, changed, monkeypatch
 # Only the option runs a file
 
 
+@pytest.mark.slow
 def test_an_unknown_layer_of_a_config_or_a_checkpoint_needs_the_option(command, write, changed, own, tmp_path):
     path = write(changed(WITH_SWISH))
     assert command("train", path, "--quiet", "--plugin", own())[0] == 0

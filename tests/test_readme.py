@@ -69,6 +69,7 @@ def test_the_commands_for_mnist_run(tmp_path):
     run_all(commands_of(block), tmp_path)
 
 
+@pytest.mark.slow
 def test_every_command_runs(tmp_path):
     rng = np.random.default_rng(0)
     write_flowers(tmp_path / "flowers.csv", rng, True)
