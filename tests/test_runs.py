@@ -398,8 +398,9 @@ def test_names_cannot_write_to_the_terminal(make_run, cli):
     out = cli("runs")[1]
     assert "\x1b" not in out
     rows = {cells(line)[0] for line in out.splitlines()[2:4]}
-    assert rows == {"a?[2Jb?c", "b?[2J"}
-    assert out.endswith("--resume 'runs/a?[2Jb?c'\n\nBroken:\n  runs/b?[2J: meta.json is broken: line 1 is not JSON\n")
+    assert rows == {r"a\x1b[2Jb\nc", r"b\x1b[2J"}
+    broken = "\n\nBroken:\n  runs/b\\x1b[2J: meta.json is broken: line 1 is not JSON\n"
+    assert out.endswith(r"--resume 'runs/a\x1b[2Jb\nc'" + broken)
 
 
 # Folders

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tinynet.cli.output import print_json, quoted, tell
+from tinynet.errors import visible
 
 if TYPE_CHECKING:
     from tinynet.runs import Listed
@@ -70,7 +71,7 @@ def _row(run: Listed, figures: Sequence[str], rounds: bool, now: float) -> list[
     from tinynet.cli.tables import figure
 
     return [
-        _printable(run.folder.name),
+        visible(run.folder.name),
         run.status,
         _of(run.epoch, run.epochs),
         *([_of(run.rounds_counted, run.rounds)] if rounds else []),
@@ -83,8 +84,8 @@ def _row(run: Listed, figures: Sequence[str], rounds: bool, now: float) -> list[
 def _below(runs: Sequence[Listed]) -> Iterator[str]:
     """What there is to do or to know about runs, under a heading each."""
     for heading, lines in (
-        ("Stopped in the middle. To go on:", [_printable(_resume(run)) for run in runs if run.resumable]),
-        ("Broken:", [f"{_printable(str(run.folder))}: {run.problem}" for run in runs if run.problem is not None]),
+        ("Stopped in the middle. To go on:", [visible(_resume(run)) for run in runs if run.resumable]),
+        ("Broken:", [f"{visible(str(run.folder))}: {run.problem}" for run in runs if run.problem is not None]),
     ):
         if lines:
             yield "\n  ".join([heading, *lines])
@@ -121,8 +122,3 @@ def _ago(seconds: float) -> str:
 def _cut(name: str, most: int) -> str:
     """A name of at most this many characters, its begin and its end, where runs of one config differ."""
     return name if len(name) <= most else f"{name[: most - most // 2 - 1]}…{name[-(most // 2) :]}"
-
-
-def _printable(text: str) -> str:
-    """A path without what would move the cursor of a terminal, or break a line of the table."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

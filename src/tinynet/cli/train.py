@@ -116,7 +116,7 @@ def command(
 
         with downloads_shown(quiet):
             run, experiment = open_run(resume, changes, force, command_line())
-        if experiment.training.finished and run.meta.get("status") == "finished":
+        if experiment.training.finished and run.meta["status"] == "finished":
             return _already_finished(run, experiment, as_json)
         words = "".join(f" --set {quoted(change)}" for change in changes) + (" --force" if force else "")
         return _train(lambda: run, experiment, workers, quiet, as_json, words)
