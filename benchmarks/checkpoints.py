@@ -21,9 +21,10 @@ for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
 import peers
 
 import tinynet
-from tinynet import checkpoint, metrics, summary
-from tinynet import run as runs
-from tinynet.run import Run
+from tinynet.runs import metrics, summary
+from tinynet.runs import run as runs
+from tinynet.runs.run import Run
+from tinynet.training import checkpoint
 
 DEFAULT = ["disk", "disk:2000", "mnist-lenet:3"]
 

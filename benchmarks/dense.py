@@ -24,9 +24,9 @@ from job import parts
 from torch import nn
 
 import tinynet
-from tinynet.core import Stream
-from tinynet.errors import UsageError
-from tinynet.learner import Record
+from tinynet.common.errors import UsageError
+from tinynet.nn.random import Stream
+from tinynet.training.record import Record
 
 LAYERS = {"Linear", "ReLU", "Tanh", "Sigmoid", "Sum"}
 LOSSES = {"MSE": nn.MSELoss, "CrossEntropy": nn.CrossEntropyLoss}

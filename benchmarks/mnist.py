@@ -16,7 +16,7 @@ from statistics import median
 
 import peers
 
-from tinynet.errors import UsageError
+from tinynet.common.errors import UsageError
 
 NAMES = ("mnist-mlp", "mnist-mlp-large", "mnist-lenet", "mnist-cnn")
 SLOW = ("mnist-cnn", "mnist-best")  # a sixth of the batches in a turn

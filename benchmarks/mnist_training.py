@@ -14,7 +14,7 @@ from statistics import mean, median
 
 import peers
 
-from tinynet.errors import UsageError
+from tinynet.common.errors import UsageError
 
 BOTH = ("tinynet", "PyTorch")
 

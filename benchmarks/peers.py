@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 import tinynet
-from tinynet.errors import TinynetError, UsageError
-from tinynet.schedules import learning_rate_factor
+from tinynet.common.errors import TinynetError, UsageError
+from tinynet.nn.schedules import learning_rate_factor
 
 FOLDER = Path(__file__).parent
 CONFIGS = FOLDER.parent / "configs"

@@ -21,7 +21,7 @@ import torch
 from torch.func import functional_call, stack_module_state, vmap
 
 import tinynet
-from tinynet.errors import UsageError
+from tinynet.common.errors import UsageError
 
 CONFIG = "papers/feng-sun-wang"
 STACKED, *OTHERS = "tinynet, stacked", "tinynet, one by one", "PyTorch, one by one", "PyTorch, vmap"

@@ -18,9 +18,9 @@ import numpy as np
 import peers
 
 import tinynet
-from tinynet.errors import DivergedError
-from tinynet.evaluation import quick_figures
+from tinynet.common.errors import DivergedError
 from tinynet.plots import style
+from tinynet.training.evaluation import quick_figures
 
 SIDES = ("tinynet", "PyTorch")
 LOOKS = {"tinynet": ("-", "o"), "PyTorch": ("--", "s")}

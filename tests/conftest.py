@@ -19,13 +19,13 @@ import yaml
 from gradients import spaced
 
 import tinynet
-from tinynet.checkpoint import signed
 from tinynet.cli import execute
-from tinynet.errors import ConfigError
-from tinynet.layers.activations import ReLU, Tanh
-from tinynet.layers.linear import Linear
-from tinynet.net import Net
-from tinynet.run import Run
+from tinynet.common.errors import ConfigError
+from tinynet.nn.layers.activations import ReLU, Tanh
+from tinynet.nn.layers.linear import Linear
+from tinynet.nn.net import Net
+from tinynet.runs.run import Run
+from tinynet.training.checkpoint import signed
 
 # A shell that runs the tests in the background has Ctrl-C ignored, by what the tests start as well.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

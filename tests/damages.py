@@ -5,13 +5,14 @@ import re
 
 from hypothesis import strategies as st
 
-from tinynet import registry
+from tinynet.common import components
+from tinynet.config.grammar import load_all
 
-registry.load_all()
+load_all()
 
 # ---- texts with edits
 
-COMPONENTS = [name for kind in registry.KINDS for name in registry.classes(kind)]
+COMPONENTS = [name for kind in components.KINDS for name in components.classes(kind)]
 # What stands in configs, and what YAML reads in a way of its own.
 WORDS = [
     "", "0", "-1", "1", "2", "3", "1000000000000", "-99999999999999999999", "1e-3", "1e308", "1e999", ".nan", "-.inf",

@@ -3,9 +3,9 @@
 As abstract classes they are registered nowhere, so no other test meets them.
 """
 
-from tinynet.layers.activations import Tanh
-from tinynet.layers.linear import Linear
-from tinynet.losses import MSE
+from tinynet.nn.layers.activations import Tanh
+from tinynet.nn.layers.linear import Linear
+from tinynet.nn.losses import MSE
 
 
 class NoTranspose(Linear, abstract=True):

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import yaml
 
-from tinynet import registry
-from tinynet.core import Array, Shape
-from tinynet.errors import ShapeError
-from tinynet.layers.activations import Tanh
-from tinynet.layers.base import Layer
-from tinynet.layers.block import Block
-from tinynet.layers.pooling import MaxPool2d
-from tinynet.losses import Loss
-from tinynet.net import Net
-from tinynet.registry import Component
+from tinynet.common import components
+from tinynet.common.arrays import Array, Shape
+from tinynet.common.components import Component
+from tinynet.common.errors import ShapeError
+from tinynet.nn.layer import Layer
+from tinynet.nn.layers.activations import Tanh
+from tinynet.nn.layers.block import Block
+from tinynet.nn.layers.pooling import MaxPool2d
+from tinynet.nn.losses import Loss
+from tinynet.nn.net import Net
 
 # With this step, rounding and curvature both leave an error of about 1e-10.
 STEP = 1e-5
@@ -29,7 +30,7 @@ SAMPLE_SHAPES: tuple[Shape, ...] = ((6,), (3, 8, 7))
 
 def from_example(cls: type[Component]) -> Any:
     """The component that its docstring's example describes."""
-    component = built(yaml.safe_load(registry.documentation(cls).example))
+    component = built(yaml.safe_load(components.documentation(cls).example))
     assert type(component) is cls
     return component
 
@@ -39,13 +40,13 @@ def built(example: Any) -> Any:
     if isinstance(example, str):
         example = {example: {}}
     ((name, value),) = example.items()
-    cls = registry.find(name)
+    cls = components.find(name)
     assert cls is not None
     if not isinstance(value, dict):
-        first = registry.first_option(cls)
+        first = components.first_option(cls)
         assert first is not None
         value = {first.name: value}
-    inner = {option.name for option in registry.options(cls) if option.is_layers} & set(value)
+    inner = {option.name for option in components.options(cls) if option.is_layers} & set(value)
     return cls(**value | {option: [built(layer) for layer in value[option]] for option in inner})
 
 
@@ -200,3 +201,16 @@ def check_loss(loss: Loss, shape: Shape) -> None:
     _, gradient = loss(predicted, target)
     # Rounds do not mix, so the gradient of the sum of their values is that of each.
     compare(type(loss).__name__, gradient, numerical_gradient(lambda: loss(predicted, target)[0], predicted))
+
+
+def shapes_at_random(count):
+    """Seeded: near-ties of a maximum would flip."""
+    rng = random.Random(0)
+    for _ in range(count):
+        groups = rng.choice([1, 1, 2, 3])
+        channels, outputs = groups * rng.randint(1, 3), groups * rng.randint(1, 3)
+        kernel, stride, dilation = ((rng.randint(1, n), rng.randint(1, n)) for n in (4, 3, 2))
+        padding = (rng.randint(0, 3), rng.randint(0, 3))
+        extra = tuple(rng.randint(0, max(stride[i], dilation[i]) - 1) for i in (0, 1))
+        size = (rng.randint(8, 12), rng.randint(8, 12))
+        yield groups, channels, outputs, kernel, stride, padding, dilation, extra, size, rng.random() < 0.7

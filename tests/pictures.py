@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from tinynet.plots.saved import Saved, saved_by
-from tinynet.run import Run
+from tinynet.runs.run import Run
 
 
 def load(run: Run) -> Saved:

@@ -13,20 +13,21 @@ import numpy as np
 import yaml
 from gradients import built
 from hypothesis import strategies as st
-from test_config import values
-from test_idx import FILES
+from idx_files import FILES
+from options import values
 
-from tinynet import registry
-from tinynet.datasets.arrays import NPZ
-from tinynet.errors import ShapeError
-from tinynet.layers.block import Block
-from tinynet.layers.merge import Concat, Identity, Multiply, Sum
-from tinynet.layers.pooling import MaxUnpool2d
-from tinynet.layers.shape import Reshape
-from tinynet.losses import BinaryCrossEntropy, Huber
-from tinynet.net import Net
+from tinynet.common import components
+from tinynet.common.errors import ShapeError
+from tinynet.config.grammar import load_all
+from tinynet.data.own_files import NPZ
+from tinynet.nn.layers.block import Block
+from tinynet.nn.layers.merge import Concat, Identity, Multiply, Sum
+from tinynet.nn.layers.pooling import MaxUnpool2d
+from tinynet.nn.layers.shape import Reshape
+from tinynet.nn.losses import BinaryCrossEntropy, Huber
+from tinynet.nn.net import Net
 
-registry.load_all()
+load_all()
 
 ROOT = Path(__file__).parents[1]
 LARGEST = 1600  # numbers in what a layer gives
@@ -102,7 +103,7 @@ def small(annotation):
 
 def options(cls, **given):
     """Options of a component: what it requires, some of the rest, and those that are given as strategies."""
-    free = [o for o in registry.options(cls) if o.name not in given and (o.required or o.name not in TIED)]
+    free = [o for o in components.options(cls) if o.name not in given and (o.required or o.name not in TIED)]
     found = {o.name: values(small(o.annotation)) for o in free}
     required = {o.name: found.pop(o.name) for o in free if o.required}
     return st.fixed_dictionaries(required | given, optional=found)
@@ -111,7 +112,7 @@ def options(cls, **given):
 @st.composite
 def named(draw, cls, **given):
     """A component in one of the forms of the grammar."""
-    found, first = draw(options(cls, **given)), registry.first_option(cls)
+    found, first = draw(options(cls, **given)), components.first_option(cls)
     if not found:
         return draw(st.sampled_from([cls.__name__, {cls.__name__: None}, {cls.__name__: {}}]))
     if first and list(found) == [first.name] and not isinstance(found[first.name], dict | None):
@@ -121,7 +122,7 @@ def named(draw, cls, **given):
 
 def classes(kind, without=(), modules=()):
     """A class of this kind, of certain modules if they are named."""
-    found = [cls for cls in registry.classes(kind).values() if not issubclass(cls, tuple(without))]
+    found = [cls for cls in components.classes(kind).values() if not issubclass(cls, tuple(without))]
     return st.sampled_from([cls for cls in found if not modules or cls.__module__.rpartition(".")[2] in modules])
 
 
@@ -130,7 +131,7 @@ def datasets(draw):
     """A dataset, its options in their long form, and what there is to know of it."""
     cls = draw(classes("dataset") | st.just(NPZ))  # which has all kinds of samples and targets
     given = {"validation": st.sampled_from([0.0, 0.25]), "standardize": st.booleans()}
-    names = {o.name for o in registry.options(cls)}
+    names = {o.name for o in components.options(cls)}
     if "path" in names:
         chosen = draw(st.sampled_from(TABLES if "column" in names else ARRAYS))
         given |= {name: st.just(value) for name, value in chosen.items()}
@@ -166,7 +167,7 @@ def losses(draw, dataset, description):
     targets, known = dataset["targets"], description.classes
     fit = [
         cls
-        for cls in registry.classes("loss").values()
+        for cls in components.classes("loss").values()
         if not (cls.takes_labels and (known is None or targets not in (None, "one_hot")))
         and not (issubclass(cls, BinaryCrossEntropy) and not _shares(dataset, description))
         and not (issubclass(cls, Huber) and dataset.get("standardize_targets"))
@@ -220,7 +221,7 @@ class Body:
             given = {"name": st.just(self.name())} if self.draw(st.booleans()) else {}
             if self.draw(st.booleans()):
                 given["trainable"] = st.booleans()
-            if "groups" in {option.name for option in registry.options(cls)}:
+            if "groups" in {option.name for option in components.options(cls)}:
                 given["groups"] = st.sampled_from([1, 1, 1, 2])
             if cls is Reshape:
                 size = int(np.prod(self.shape))

@@ -1,7 +1,7 @@
 """tinynet trains small neural networks from one YAML file, in NumPy code that can be read from end to end.
 
-Reading order: core, functions, registry; layers, losses, optimizers, schedules, datasets, augmentations; net;
-config, builder; evaluation, learner, checkpoint, experiment, run; plots; cli. Imports run in that direction only.
+Ten packages, in this order; imports run in this direction only: common, nn, data, config, training, runs, explain,
+check, plots, cli. A student reads nn first.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ __version__ = "0.1.0"
 
 # Where the names that are no components live. Modules are imported at the first use of a name.
 _HOMES = {
-    "load": "config",
-    "build": "experiment",
-    "load_checkpoint": "experiment",
-    "Experiment": "experiment",
-    "Learner": "learner",
-    "Loader": "datasets.splits",
-    "Net": "net",
-    "Parameter": "core",
-    "Component": "registry",
-    "Layer": "layers.base",
-    "Augmentation": "augmentations",
-    "Loss": "losses",
-    "Optimizer": "optimizers",
-    "Schedule": "schedules",
-    "Dataset": "datasets.base",
-    "Data": "datasets.base",
-    "Description": "datasets.base",
-    "Split": "datasets.splits",
-    "TinynetError": "errors",
-    "CheckpointError": "errors",
-    "ConfigError": "errors",
-    "DataError": "errors",
-    "DivergedError": "errors",
-    "OptionError": "errors",
-    "ShapeError": "errors",
-    "UsageError": "errors",
+    "load": "config.config",
+    "build": "training.experiment",
+    "load_checkpoint": "training.experiment",
+    "Experiment": "training.experiment",
+    "Learner": "training.learner",
+    "Loader": "data.loader",
+    "Net": "nn.net",
+    "Parameter": "nn.parameter",
+    "Component": "common.components",
+    "Layer": "nn.layer",
+    "Augmentation": "data.augmentations",
+    "Loss": "nn.losses",
+    "Optimizer": "nn.optimizers",
+    "Schedule": "nn.schedules",
+    "Dataset": "data.dataset",
+    "Data": "data.dataset",
+    "Description": "data.dataset",
+    "Split": "data.loader",
+    "TinynetError": "common.errors",
+    "CheckpointError": "common.errors",
+    "ConfigError": "common.errors",
+    "DataError": "common.errors",
+    "DivergedError": "common.errors",
+    "OptionError": "common.errors",
+    "ShapeError": "common.errors",
+    "UsageError": "common.errors",
 }
 
 
@@ -50,15 +50,14 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"tinynet.{name}")
     if name.startswith("_"):
         raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
-    registry = importlib.import_module("tinynet.registry")
-    registry.load_all()
-    component = registry.find(name)
+    importlib.import_module("tinynet.config.grammar").load_all()
+    component = importlib.import_module("tinynet.common.components").find(name)
     if component is None:
         raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
     return component
 
 
 def __dir__() -> list[str]:
-    registry = importlib.import_module("tinynet.registry")
-    registry.load_all()
-    return sorted([*_HOMES, *(name for kind in registry.KINDS for name in registry.classes(kind)), "__version__"])
+    importlib.import_module("tinynet.config.grammar").load_all()
+    components = importlib.import_module("tinynet.common.components")
+    return sorted([*_HOMES, *(name for kind in components.KINDS for name in components.classes(kind)), "__version__"])

@@ -2,7 +2,7 @@
 
 import sys
 
-from tinynet import interrupts
+from tinynet.common import interrupts
 
 
 def run() -> None:

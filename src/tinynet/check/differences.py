@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from tinynet.core import Array, Stream
+from tinynet.common.arrays import Array
+from tinynet.nn.random import Stream
 
 # Steps of the difference, in the order they are tried. A large one loses digits to curvature and may step over a kink,
 # a small one loses them to rounding; one that agrees is enough, since a wrong gradient agrees with none.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tinynet.check.differences import Comparison
-from tinynet.core import Shape
-from tinynet.graph import Place
+from tinynet.common.arrays import Shape
+from tinynet.nn.graph import Place
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinynet.check.differences import Comparison, Probe
-from tinynet.core import Array
+from tinynet.common.arrays import Array
 
 # Of two gradients that are the same, as far as a hint goes.
 CLOSE = 1e-4

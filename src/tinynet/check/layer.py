@@ -13,9 +13,10 @@ import numpy as np
 from tinynet.check.differences import Comparison, Differences, Probe, Settings
 from tinynet.check.findings import Part, Tensor
 from tinynet.check.hints import fits, hint
-from tinynet.core import Array, Parameter, Shape
-from tinynet.graph import Place
-from tinynet.layers.base import Layer
+from tinynet.common.arrays import Array, Shape
+from tinynet.nn.graph import Place
+from tinynet.nn.layer import Layer
+from tinynet.nn.parameter import Parameter
 
 # Of what is computed twice in the same way.
 SAME = 1e-10

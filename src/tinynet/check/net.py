@@ -12,9 +12,29 @@ from tinynet.check.differences import DIRECTIONS, Differences, Settings
 from tinynet.check.findings import Part, Report, Tensor
 from tinynet.check.hints import hint
 from tinynet.check.layer import BrokenLayerError, call, call_back, check_layer, part_of, same
-from tinynet.core import Array, Parameter, Shape
-from tinynet.losses import Loss
-from tinynet.net import Net
+from tinynet.common.arrays import Array, Shape
+from tinynet.nn.losses import Loss
+from tinynet.nn.net import Net
+from tinynet.nn.parameter import Parameter
+
+
+def check(net: Net, loss: Loss, x: Array, target: Array, settings: Settings) -> Report:
+    """Compare the gradient of every parameter and of every input with central differences.
+
+    Parameters
+    ----------
+    net
+        In float64. Its constant parameters are changed: a bias of 0 or a factor of 1 would hide mistakes.
+    loss
+        Of its outputs.
+    x, target
+        A batch.
+    settings
+        How to check.
+    """
+    with np.errstate(all="ignore"):  # NaN and infinity are found as wrong gradients
+        return NetCheck(net, loss, x, target, settings).run()
+
 
 # Batches on which a gradient of the whole net is compared before it is called wrong.
 ATTEMPTS = 3

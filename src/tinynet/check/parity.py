@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.builder import Parts
 from tinynet.check.net import back_through
-from tinynet.core import Array, Parameter
-from tinynet.layers.dropout import Dropout
-from tinynet.schedules import CosineLR, learning_rate_factor
-from tinynet.twin import Twin, tensor, turned
+from tinynet.check.pytorch import Twin, tensor, turned
+from tinynet.common.arrays import Array
+from tinynet.nn.layers.dropout import Dropout
+from tinynet.nn.parameter import Parameter
+from tinynet.nn.schedules import CosineLR, learning_rate_factor
+from tinynet.training.builder import Parts
 
 TOLERANCE = 1e-9
 STEPS = 10

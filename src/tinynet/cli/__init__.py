@@ -12,7 +12,7 @@ from contextlib import suppress
 import click
 
 from tinynet.cli.output import BLAS_THREADS, leave_stdout, say
-from tinynet.errors import ConfigError, TinynetError, readable
+from tinynet.common.errors import ConfigError, TinynetError, readable
 
 COMMANDS = (
     "train", "eval", "plot", "compare", "runs", "predict", "explain", "check", "init", "layers", "schema", "data",

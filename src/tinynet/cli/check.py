@@ -13,10 +13,10 @@ from tinynet.cli.output import counted, print_json, say, tell
 from tinynet.cli.plugins import plugin_option
 
 if TYPE_CHECKING:
-    from tinynet.builder import Parts
     from tinynet.check.differences import Comparison, Settings
     from tinynet.check.findings import Part, Report, Tensor
     from tinynet.check.parity import Parity
+    from tinynet.training.builder import Parts
 
 
 @click.command("check")
@@ -50,8 +50,8 @@ def command(
     Each layer by itself, then all of the net: each gradient that backward gives is compared with central differences,
     along random directions and in fifty single numbers of each tensor.
     """
-    from tinynet.check import in_float64
-    from tinynet.config import load
+    from tinynet.check.batch import in_float64
+    from tinynet.config.config import load
 
     if everything and with_torch:
         raise click.UsageError("--all goes with the check by differences, not with --torch, which compares everything")
@@ -78,9 +78,9 @@ def _check(parts: Parts, samples: int, tolerance: float | None, everything: bool
     """The check, with a bar on a terminal."""
     from tqdm import tqdm
 
-    from tinynet.check import check, random_batch
+    from tinynet.check.batch import random_batch
     from tinynet.check.differences import Settings
-    from tinynet.check.net import work
+    from tinynet.check.net import check, work
 
     settings = Settings(seed=parts.config.seed)
     if tolerance is not None:
@@ -97,7 +97,7 @@ def _check(parts: Parts, samples: int, tolerance: float | None, everything: bool
 
 def _text(parts: Parts, report: Report, settings: Settings) -> str:
     """The table, what is wrong, and a sentence."""
-    from tinynet.cli.tables import table
+    from tinynet.cli.output import table
 
     rows = [["gradient of", "shape", "alone", "whole net", "kinks", ""]]
     for part, tensor in report.tensors:
@@ -218,7 +218,7 @@ def _comparison_json(found: Comparison | None) -> dict[str, Any] | None:
 
 
 def _compare(parts: Parts, samples: int, tolerance: float | None) -> Parity:
-    from tinynet.check import random_batch
+    from tinynet.check.batch import random_batch
     from tinynet.check.parity import TOLERANCE, compare
 
     return compare(parts, lambda step: random_batch(parts, samples, f"check {step}"), tolerance or TOLERANCE)
@@ -226,7 +226,7 @@ def _compare(parts: Parts, samples: int, tolerance: float | None) -> Parity:
 
 def _parity_text(found: Parity) -> str:
     """A row for each layer, and the first place that differs."""
-    from tinynet.cli.tables import table
+    from tinynet.cli.output import table
 
     kinds = {
         "output": "output",

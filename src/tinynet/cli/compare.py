@@ -10,7 +10,7 @@ import click
 from tinynet.cli.output import counted, print_json, tell
 
 if TYPE_CHECKING:
-    from tinynet.compare import Compared, Comparison, Paired
+    from tinynet.runs.compare import Compared, Comparison, Paired
 
 # A longer value of a config stands on a line of its own.
 LONGEST = 28
@@ -30,8 +30,8 @@ def command(runs: tuple[str, ...], as_json: bool, markdown: bool) -> None:
 
     The curves are drawn into the first one's plots, as `tinynet plot RUN...` does.
     """
-    from tinynet.compare import compare
-    from tinynet.run import Run
+    from tinynet.runs.compare import compare
+    from tinynet.runs.run import Run
 
     if as_json and markdown:
         raise click.UsageError("--json and --markdown are two forms of one answer. Give one of them.")
@@ -58,7 +58,7 @@ def _draw(runs: list[Any], notes: list[str]) -> list[str]:
 
 
 def _text(found: Comparison) -> Iterator[str]:
-    from tinynet.cli.tables import table
+    from tinynet.cli.output import table
 
     config = _config(found)
     short = [row for row in config if max(map(len, row)) <= LONGEST]
@@ -116,8 +116,8 @@ def _config(found: Comparison) -> Rows:
 
 def _figures(found: Comparison) -> Rows:
     """A row for each figure that any run has, a column for each run."""
-    from tinynet.compare import FIGURES, WHICH
-    from tinynet.history import round_count
+    from tinynet.runs.compare import FIGURES, WHICH
+    from tinynet.runs.statistics import round_count
 
     rows = [["", *(one.name for one in found.runs)]]
     totals = [(len(one.rounds), round_count(one.run)) for one in found.runs]
@@ -135,8 +135,8 @@ def _figures(found: Comparison) -> Rows:
 
 def _cell(one: Compared, which: str, name: str) -> str:
     """A figure as text, an error in percent, over several rounds with its deviation."""
-    from tinynet.compare import spread
-    from tinynet.history import rounded
+    from tinynet.runs.compare import spread
+    from tinynet.runs.statistics import rounded
 
     values = one.figures.get(which, {}).get(name)
     if values is None:
@@ -152,7 +152,7 @@ def _cell(one: Compared, which: str, name: str) -> str:
 
 def _pairs(found: Comparison) -> Rows:
     """A row for each figure of which any run has a difference to the first, a column for each run that has any."""
-    from tinynet.compare import FIGURES, WHICH
+    from tinynet.runs.compare import FIGURES, WHICH
 
     columns = [(one, pairs) for one, pairs in zip(found.runs[1:], found.differences, strict=True) if pairs]
     most = [max((p.seeds for of in pairs.values() for p in of.values()), key=len) for _, pairs in columns]
@@ -167,7 +167,7 @@ def _pairs(found: Comparison) -> Rows:
 
 def _pair(found: Paired | None, name: str) -> str:
     """A difference with its interval: "-2.4 [-4.6, -0.2]"."""
-    from tinynet.history import decimals
+    from tinynet.runs.statistics import decimals
 
     if found is None:
         return "-"
@@ -186,17 +186,17 @@ def _scale(name: str) -> tuple[float, str]:
 
 def written(value: Any) -> str:
     """A value of a resolved config as a person writes it: components without the options left at their defaults."""
-    from tinynet import registry
-    from tinynet.difference import is_component
+    from tinynet.common import components
+    from tinynet.config.config import is_component
 
     if value is None:
         return "-"
     if is_component(value):
         ((name, given),) = value.items()
-        cls = registry.find(name)
-        known = {} if cls is None else {option.name: option for option in registry.options(cls)}
+        cls = components.find(name)
+        known = {} if cls is None else {option.name: option for option in components.options(cls)}
         own = {n: v for n, v in given.items() if n not in known or written(v) != written(known[n].default)}
-        first = None if cls is None else registry.first_option(cls)
+        first = None if cls is None else components.first_option(cls)
         if not own:
             return str(name)
         if first is not None and list(own) == [first.name]:
@@ -206,4 +206,4 @@ def written(value: Any) -> str:
         return f"{{{', '.join(f'{n}: {written(v)}' for n, v in value.items())}}}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(written, value))}]"
-    return registry.shown(value) if isinstance(value, bool) else str(value)
+    return components.shown(value) if isinstance(value, bool) else str(value)

@@ -8,7 +8,7 @@ import click
 
 from tinynet.cli.output import counted, quoted
 from tinynet.cli.progress import downloads_shown
-from tinynet.files import data_folder
+from tinynet.common.files import data_folder
 
 # The keys of download.SOURCES, which would import NumPy.
 NAMES = ("mnist", "fashion-mnist")
@@ -30,7 +30,7 @@ def command() -> None:
 )
 def get(name: str, source: str | None) -> None:
     """Download a dataset into the data folder, unless it is there; every file is verified."""
-    from tinynet.datasets.download import fetch, missing, take
+    from tinynet.data.download import fetch, missing, take
 
     folder = data_folder() / name
     if not missing(name, folder):
@@ -54,7 +54,7 @@ def path() -> None:
 @command.command("list")
 def show() -> None:
     """List the datasets: whether they are complete, how large, and where."""
-    from tinynet.datasets.download import SOURCES, locate, missing
+    from tinynet.data.download import SOURCES, locate, missing
 
     for name, source in SOURCES.items():
         folder = data_folder() / name

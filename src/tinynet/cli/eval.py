@@ -12,7 +12,7 @@ from tinynet.cli.output import print_json, tell
 from tinynet.cli.plugins import plugin_option
 
 if TYPE_CHECKING:
-    from tinynet.experiment import Experiment
+    from tinynet.training.experiment import Experiment
 
 
 @click.command("eval")
@@ -39,7 +39,7 @@ def command(target: str, split: str, number: int | None, as_json: bool) -> None:
         else:
             tell(_text(found))
         return
-    from tinynet.run import Run, find_checkpoint
+    from tinynet.runs.run import Run, find_checkpoint
 
     find_checkpoint(target)
     run = Run.open(target)
@@ -54,9 +54,9 @@ def command(target: str, split: str, number: int | None, as_json: bool) -> None:
 
 
 def _evaluate(path: str, split: str, number: int | None) -> dict[str, Any]:
-    from tinynet import checkpoint as checkpoints
-    from tinynet.experiment import restore
-    from tinynet.run import find_checkpoint
+    from tinynet.runs.run import find_checkpoint
+    from tinynet.training import checkpoint as checkpoints
+    from tinynet.training.experiment import restore
 
     file = find_checkpoint(path)
     checkpoint = checkpoints.read(file)
@@ -73,7 +73,7 @@ def _evaluate(path: str, split: str, number: int | None) -> dict[str, Any]:
 
 
 def _figures(experiment: Experiment, split: str) -> dict[str, Any]:
-    from tinynet.evaluation import to_json
+    from tinynet.training.evaluation import to_json
 
     start = perf_counter()
     figures = experiment.evaluate(split)
@@ -83,7 +83,7 @@ def _figures(experiment: Experiment, split: str) -> dict[str, Any]:
 
 def _over(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """The figures over several rounds: means, the sum of the seconds, and the spread."""
-    from tinynet.summary import SPREAD, over_rounds
+    from tinynet.runs.summary import SPREAD, over_rounds
 
     names = ("loss", "error", "errors", "r2", "mean_absolute_error", "commonest_error")
     trained = [row for row in rounds if row["epoch"]] or rounds
@@ -93,7 +93,7 @@ def _over(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _text(found: dict[str, Any]) -> str:
-    from tinynet.cli.tables import figure, table
+    from tinynet.cli.output import figure, table
 
     if "per_round" in found:
         return _text_of_rounds(found)
@@ -117,7 +117,7 @@ def _text(found: dict[str, Any]) -> str:
 
 
 def _text_of_rounds(found: dict[str, Any]) -> str:
-    from tinynet.cli.tables import figure, table
+    from tinynet.cli.output import figure, table
 
     names = [name for name in ("loss", "error", "r2", "mean_absolute_error") if found.get(name) is not None]
     rows = [["round", "seed", "epoch", *(name.replace("_", " ") for name in names)]]

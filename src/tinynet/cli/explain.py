@@ -15,8 +15,8 @@ from tinynet.cli.plugins import plugin_option
 from tinynet.cli.trace import write_trace
 
 if TYPE_CHECKING:
-    from tinynet.builder import Parts
-    from tinynet.explain import Explanation, LayerEntry, ParameterEntry
+    from tinynet.explain.network import Explanation, LayerEntry, ParameterEntry
+    from tinynet.training.builder import Parts
 
 LEGEND = (
     "Forward, a layer takes x and gives y; on the way back it takes dy, gives dx, and adds up the gradients of its "
@@ -66,7 +66,7 @@ def command(
     if as_json and file_format == "markdown":
         raise click.UsageError("--json and --format markdown cannot go together. Leave one of them out.")
     from tinynet.cli.progress import downloads_shown
-    from tinynet.explain import explain
+    from tinynet.explain.network import explain
 
     with downloads_shown(as_json):
         parts, parameters_are = _open(target, overrides, sample is not None)
@@ -81,9 +81,9 @@ def command(
 
 def _open(target: str, overrides: tuple[str, ...], with_data: bool) -> tuple[Parts, str]:
     """The network of a config, or of a checkpoint or run; and what its parameters are."""
-    from tinynet.builder import Parts, describe
-    from tinynet.config import load
-    from tinynet.experiment import build, restore
+    from tinynet.config.config import load
+    from tinynet.training.builder import Parts, describe
+    from tinynet.training.experiment import build, restore
 
     if not (Path(target).is_dir() or target.endswith(".npz")):
         config = load(target, *overrides)
@@ -94,8 +94,8 @@ def _open(target: str, overrides: tuple[str, ...], with_data: bool) -> tuple[Par
         return experiment, f"the initial ones of seed {config.seed}{taken}"
     if overrides:
         raise click.UsageError(f"--set changes a config, but {target} is trained already. Leave --set out.")
-    from tinynet import checkpoint as checkpoints
-    from tinynet.run import find_checkpoint
+    from tinynet.runs.run import find_checkpoint
+    from tinynet.training import checkpoint as checkpoints
 
     file = find_checkpoint(target)
     checkpoint = checkpoints.read(file)

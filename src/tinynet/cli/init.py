@@ -24,7 +24,7 @@ def command(kind: str, out: str | None) -> None:
     csv      your own table
     npz      your own arrays
     """
-    from tinynet.errors import UsageError
+    from tinynet.common.errors import UsageError
 
     path = Path(out or f"{kind}.yaml")
     text = (resources.files("tinynet.cli") / "starters" / f"{kind}.yaml").read_text(encoding="utf-8")

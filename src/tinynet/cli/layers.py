@@ -11,7 +11,7 @@ import click
 from tinynet.cli.plugins import plugin_option
 
 if TYPE_CHECKING:
-    from tinynet.registry import Component
+    from tinynet.common.components import Component
 
 PLURALS = {
     "dataset": "Datasets",
@@ -28,24 +28,25 @@ PLURALS = {
 @plugin_option
 def command(name: str | None) -> None:
     """List layers, losses and all else a config can name, with their equations; all of one, given its NAME."""
-    from tinynet import registry
-    from tinynet.errors import UsageError
-    from tinynet.suggestions import suggestion
+    from tinynet.common import components
+    from tinynet.common.errors import UsageError
+    from tinynet.common.suggestions import suggestion
+    from tinynet.config.grammar import load_all
 
-    registry.load_all()
+    load_all()
     if name is None:
         for kind in ("layer", "loss", "optimizer", "schedule", "dataset", "augmentation"):
-            found = registry.classes(kind)
+            found = components.classes(kind)
             width = max(map(len, found))
             click.echo(f"{PLURALS[kind]}")
             for each, cls in found.items():
-                click.echo(f"  {each.ljust(width)}  {registry.documentation(cls).summary}")
+                click.echo(f"  {each.ljust(width)}  {components.documentation(cls).summary}")
             click.echo()
         click.echo("`tinynet layers NAME` shows shapes, options and an example.")
         return
-    component = registry.find(name)
+    component = components.find(name)
     if component is None:
-        known = [each for kind in registry.KINDS for each in registry.classes(kind)]
+        known = [each for kind in components.KINDS for each in components.classes(kind)]
         guess = suggestion(name, known)
         raise UsageError(
             f"there is no '{name}'. " + (f"Did you mean '{guess}'?" if guess else f"There are: {', '.join(known)}.")
@@ -54,15 +55,15 @@ def command(name: str | None) -> None:
 
 
 def _text(component: type[Component]) -> str:
-    from tinynet import registry
+    from tinynet.common import components
 
-    found = registry.documentation(component)
+    found = components.documentation(component)
     lines = [f"{component.__name__} ({component.kind})", "", f"  {found.summary}"]
     body = re.sub(r"Raises\n-+\n(?:\S+\n(?:    .*\n?)+)+\n?", "", found.body).strip()
     if body:
         lines += ["", textwrap.indent(body, "  ")]
-    lines += ["", "Options"] if registry.options(component) else []
-    for option in registry.options(component):
+    lines += ["", "Options"] if components.options(component) else []
+    for option in components.options(component):
         default = "required" if option.required else f"default {_yaml(option.default)}"
         lines.append(f"  {option.name}: {option.type_text} ({default})")
         lines += textwrap.wrap(option.description, 96, initial_indent="      ", subsequent_indent="      ")

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from tinynet.cli.tables import table
+from tinynet.cli.output import table
 
 COLUMNS = 80
 INDENT = 4  # of a block

@@ -34,7 +34,7 @@ def command(runs: tuple[str, ...], file_format: str, number: int | None, show: b
     Several runs are laid over each other in one picture, in the first one's folder.
     """
     from tinynet.plots import draw
-    from tinynet.run import Run
+    from tinynet.runs.run import Run
 
     notes: list[str] = []
     for path in draw([Run.open(run) for run in runs], file_format, show, notes, number):

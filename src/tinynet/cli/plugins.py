@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinynet.cli.output import quoted
-from tinynet.errors import ConfigError, TinynetError, UsageError
-from tinynet.files import at_home
+from tinynet.common.errors import ConfigError, TinynetError, UsageError
+from tinynet.common.files import at_home
 
 if TYPE_CHECKING:
-    from tinynet.registry import Component
+    from tinynet.common.components import Component
 
 _GIVEN = f"{__name__}.given"  # the key of the files among what click keeps of a command
 
@@ -70,15 +70,16 @@ def load(path: str) -> ModuleType:
         If the file raises an error, or a component in it cannot work, each at its line.
     """
     file = _file(path)
-    from tinynet import registry
+    from tinynet.common import components
+    from tinynet.config.grammar import load_all
 
-    registry.load_all()  # first, so that a name which exists is noticed in the person's file
+    load_all()  # first, so that a name which exists is noticed in the person's file
     module = _run(file, path)
     found = [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, registry.Component)
-        if registry.find(value.__name__) is value and value.__module__.split(".")[0] != "tinynet"
+        if isinstance(value, type) and issubclass(value, components.Component)
+        if components.find(value.__name__) is value and value.__module__.split(".")[0] != "tinynet"
     ]
     if not found:
         raise UsageError(
@@ -171,7 +172,7 @@ def _faults(cls: type[Component]) -> Iterator[tuple[int, str]]:
         yield line, options
     for name in ("forward", "backward") if cls.kind == "layer" else ():
         method = inspect.getattr_static(cls, name)
-        if method.__module__ == "tinynet.layers.base":
+        if method.__module__ == "tinynet.nn.layer":
             arguments = "x, training=False" if name == "forward" else "dy"
             yield line, f"has no {name}. Write `def {name}(self, {arguments}):`."
     for name in dir(cls):
@@ -190,9 +191,10 @@ def _fault_of_options(cls: Any) -> str | None:
             "above `class`, and `from dataclasses import dataclass` at the top of the file."
         )
     try:
-        from tinynet import grammar, registry
+        from tinynet.common import components
+        from tinynet.config import grammar
 
-        names = [option.name for option in registry.options(cls)]
+        names = [option.name for option in components.options(cls)]
         grammar.model(cls)
     except Exception as error:
         return f"its options cannot be read: {_told(error)}"

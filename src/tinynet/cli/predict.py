@@ -12,11 +12,11 @@ import click
 
 from tinynet.cli.output import counted, say
 from tinynet.cli.plugins import plugin_option
-from tinynet.files import write_text
+from tinynet.common.files import write_text
 
 if TYPE_CHECKING:
-    from tinynet.core import Array
-    from tinynet.experiment import Experiment
+    from tinynet.common.arrays import Array
+    from tinynet.training.experiment import Experiment
 
 
 @click.command("predict")
@@ -30,9 +30,9 @@ def command(checkpoint: str, data: str, out: str | None, number: int | None) -> 
 
     A .csv has a heading with the columns that were trained on; a .npz holds them as array x (or x_test).
     """
-    from tinynet.errors import DataError, ShapeError, UsageError
-    from tinynet.experiment import load_checkpoint
-    from tinynet.run import find_checkpoint
+    from tinynet.common.errors import DataError, ShapeError, UsageError
+    from tinynet.runs.run import find_checkpoint
+    from tinynet.training.experiment import load_checkpoint
 
     if out is not None and Path(out).exists():
         raise UsageError(f"{out}: this file exists. Name another one with --out.")
@@ -54,9 +54,9 @@ def command(checkpoint: str, data: str, out: str | None, number: int | None) -> 
 
 def _inputs(experiment: Experiment, data: str) -> Array:
     """The rows of a file as inputs, after a check that they are what was trained on."""
-    from tinynet.datasets.table import listed, read_table
-    from tinynet.errors import DataError, UsageError
-    from tinynet.npz import read_npz
+    from tinynet.common.errors import DataError, UsageError
+    from tinynet.common.npz import read_npz
+    from tinynet.data.table import listed, read_table
 
     shape, name = experiment.net.input_shape, Path(data).name
     if not Path(data).is_file():

@@ -10,12 +10,11 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.output import say
-from tinynet.cli.tables import figure
+from tinynet.cli.output import figure, say
 
 if TYPE_CHECKING:
-    from tinynet.experiment import Experiment
-    from tinynet.learner import Record
+    from tinynet.training.experiment import Experiment
+    from tinynet.training.record import Record
 
 LINE_SECONDS = 2.0
 BAR_SECONDS = 0.05
@@ -78,7 +77,7 @@ class Progress:
 
     def _figures(self, record: Record, names: tuple[str, ...]) -> str:
         """Figures as text: of rounds that are trained at the same time the mean, else of the round under way."""
-        from tinynet.summary import over_rounds
+        from tinynet.runs.summary import over_rounds
 
         shown = self.newest.values() if self.training.stacked else [record]
         mean = over_rounds([vars(each) for each in shown])["mean"]
@@ -88,7 +87,7 @@ class Progress:
 @contextmanager
 def downloads_shown(quiet: bool = False) -> Iterator[None]:
     """Shows what is downloaded within it: a line for each dataset, and on a terminal a bar for each file."""
-    from tinynet.datasets.download import watched
+    from tinynet.data.download import watched
 
     if quiet:
         yield

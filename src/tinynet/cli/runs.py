@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from tinynet.cli.output import print_json, quoted, tell
-from tinynet.errors import visible
+from tinynet.common.errors import visible
 
 if TYPE_CHECKING:
-    from tinynet.runs import Listed
+    from tinynet.runs.listing import Listed
 
 # A name is not cut shorter than this, however narrow the terminal.
 SHORTEST = 12
@@ -32,8 +32,8 @@ def command(ctx: click.Context, folder: str, as_json: bool) -> None:
     FOLDER is the value of TINYNET_RUNS, or else `runs`, where none is given. Figures of several rounds are means. A run
     that was stopped in the middle is shown with the command that goes on with it.
     """
-    from tinynet.files import at_home
-    from tinynet.runs import list_runs
+    from tinynet.common.files import at_home
+    from tinynet.runs.listing import list_runs
 
     path = at_home(folder)
     # What no command has made yet holds no runs; a name that a person types is one that should be there.
@@ -50,7 +50,7 @@ def command(ctx: click.Context, folder: str, as_json: bool) -> None:
 
 def _table(runs: Sequence[Listed], columns: int | None) -> str:
     """The table, its names cut so that it fits into these columns, if it can."""
-    from tinynet.cli.tables import table
+    from tinynet.cli.output import table
 
     figures = [name for name in SHOWN if any(run.figures.get(name) is not None for run in runs)]
     rounds = any(run.rounds > 1 for run in runs)
@@ -68,7 +68,7 @@ def _table(runs: Sequence[Listed], columns: int | None) -> str:
 
 
 def _row(run: Listed, figures: Sequence[str], rounds: bool, now: float) -> list[str]:
-    from tinynet.cli.tables import figure
+    from tinynet.cli.output import figure
 
     return [
         visible(run.folder.name),

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tinynet.cli.pages import COLUMNS, INDENT, Code, Page, Rows
 
 if TYPE_CHECKING:
-    from tinynet.explain import Explanation
-    from tinynet.sketch import Numbers
-    from tinynet.trace import Passage, Trace
+    from tinynet.explain.network import Explanation
+    from tinynet.explain.trace import Numbers, Passage, Trace
 
 
 def write_trace(page: Page, found: Explanation, trace: Trace, in_full: bool) -> None:

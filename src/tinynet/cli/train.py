@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinynet import interrupts
 from tinynet.cli.output import BLAS_THREADS, counted, leave_stdout, print_json, quoted, say, tell
 from tinynet.cli.plugins import as_given, plugin_option
+from tinynet.common import interrupts
 
 if TYPE_CHECKING:
-    from tinynet.experiment import Experiment
-    from tinynet.run import Run
+    from tinynet.runs.run import Run
+    from tinynet.training.experiment import Experiment
 
 _ASKED = f"{__name__}.asked"  # the key, among what click keeps of a command, of whether --blas-threads was given
 
@@ -31,8 +31,8 @@ def _ask_blas(ctx: click.Context, parameter: click.Parameter, threads: int | Non
 
 def _ask_blas_as_before(ctx: click.Context, parameter: click.Parameter, run: str | None) -> str | None:
     """Have BLAS use as many threads as when the run was begun: the last digits depend on them."""
-    from tinynet.errors import CheckpointError
-    from tinynet.reading import read_json
+    from tinynet.common.errors import CheckpointError
+    from tinynet.common.files import read_json
 
     if run is not None and _ASKED not in ctx.meta:
         with suppress(CheckpointError):  # which is told when the run is opened
@@ -95,8 +95,8 @@ def command(
     `--resume RUN` goes on where a run was stopped, and with `--set training.epochs=N` further than it was to go.
     """
     from tinynet.cli.progress import downloads_shown
-    from tinynet.provenance import command_line
-    from tinynet.run import Run
+    from tinynet.runs.provenance import command_line
+    from tinynet.runs.run import Run
 
     changes = list(overrides)
     changes += [f"name={json.dumps(name)}"] if name is not None else []
@@ -112,7 +112,7 @@ def command(
     if given and resume is not None:
         raise click.UsageError("--runs goes with a config; a resumed run stays in its folder")
     if resume is not None:
-        from tinynet.resuming import resume as open_run
+        from tinynet.runs.resume import resume as open_run
 
         with downloads_shown(quiet):
             run, experiment = open_run(resume, changes, force, command_line())
@@ -121,9 +121,9 @@ def command(
         words = "".join(f" --set {quoted(change)}" for change in changes) + (" --force" if force else "")
         return _train(lambda: run, experiment, workers, quiet, as_json, words)
 
-    from tinynet.config import load
-    from tinynet.experiment import build
-    from tinynet.files import at_home
+    from tinynet.common.files import at_home
+    from tinynet.config.config import load
+    from tinynet.training.experiment import build
 
     assert config is not None
     with downloads_shown(quiet):
@@ -157,7 +157,7 @@ def _train(
 ) -> int:
     """Train in a run's folder, and tell what came of it; `changes` are the words that would change it again."""
     from tinynet.cli.progress import Progress
-    from tinynet.errors import DivergedError, RunError
+    from tinynet.common.errors import DivergedError, RunError
 
     experiment.training.workers = workers or os.cpu_count() or 1
     with interrupts.deferred() as signals:
@@ -200,7 +200,7 @@ def _train(
 
 def _report(run: Run, experiment: Experiment, summary: dict[str, Any]) -> None:
     """The final figures: a row for the best and the last epoch, then the folder and the next command."""
-    from tinynet.cli.tables import figures_table
+    from tinynet.cli.output import figures_table
 
     rows = {which: summary[which] for which in ("best", "last") if summary[which] is not None}
     if summary["rounds"] > 1:
@@ -218,7 +218,7 @@ def _report(run: Run, experiment: Experiment, summary: dict[str, Any]) -> None:
 
 def _spread(summary: dict[str, Any], which: str) -> dict[str, Any]:
     """The means over the rounds, and under them the standard deviations."""
-    from tinynet.summary import over_rounds
+    from tinynet.runs.summary import over_rounds
 
     spread = over_rounds([row[which] for row in summary["per_round"]])
     return {
@@ -228,7 +228,7 @@ def _spread(summary: dict[str, Any], which: str) -> dict[str, Any]:
 
 
 def _already_finished(run: Run, experiment: Experiment, as_json: bool) -> int:
-    from tinynet.summary import figures_of
+    from tinynet.runs.summary import figures_of
 
     if as_json:
         print_json({"run": str(run.folder), **figures_of(experiment, "finished")})
@@ -253,8 +253,8 @@ def _stopped_early(experiment: Experiment) -> bool:
 
 def _dry_run(experiment: Experiment, as_json: bool) -> int:
     """One batch forward and backward; shows the layers. Nothing is updated or written."""
-    from tinynet.datasets.splits import Loader
-    from tinynet.evaluation import compare_with
+    from tinynet.data.loader import Loader
+    from tinynet.training.evaluation import compare_with
 
     net = experiment.net
     x, labels, targets = next(iter(Loader(experiment.dataset.train, experiment.config.training.batch_size)))

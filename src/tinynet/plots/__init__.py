@@ -8,11 +8,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tinynet.errors import TinynetError, UsageError
-from tinynet.history import by_round, counted, round_count
-from tinynet.plots import confusion, curves, filters, images, network, plane, style
+from tinynet.common.errors import TinynetError, UsageError
+from tinynet.plots import confusion, curves, filters, images, plane, style
+from tinynet.plots.network import drawing
 from tinynet.plots.saved import saved_by
-from tinynet.run import Run
+from tinynet.runs.run import Run
+from tinynet.runs.statistics import by_round, counted, round_count
 
 
 def draw(
@@ -114,7 +115,7 @@ def _of_one(run: Run, number: int | None, notes: list[str]) -> dict[str, Callabl
         except TinynetError as error:
             notes.append(f"{run.folder}: what needs its data is not drawn: {error}")
         pictures |= filters.of_one_run(name, one, missing)
-        pictures |= network.of_one_run(name, one, missing)
+        pictures |= drawing.of_one_run(name, one, missing)
         notes += [f"{run.folder}: {note}" for note in missing]
     return pictures
 

@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tinynet.core import Array
+from tinynet.common.arrays import Array
 from tinynet.plots import style
 from tinynet.plots.saved import Saved
 

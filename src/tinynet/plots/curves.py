@@ -11,10 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from tinynet.compare import folder_names
-from tinynet.core import Array
-from tinynet.history import Course, by_round, counted, course, round_count
-from tinynet.learner import Record
+from tinynet.common.arrays import Array
 from tinynet.plots import style
 from tinynet.plots.saved import Saved
 from tinynet.plots.series import (
@@ -30,7 +27,10 @@ from tinynet.plots.series import (
     split_name,
     split_shown,
 )
-from tinynet.run import Run
+from tinynet.runs.compare import folder_names
+from tinynet.runs.run import Run
+from tinynet.runs.statistics import Course, by_round, counted, course, round_count
+from tinynet.training.record import Record
 
 SPLIT_LOOKS: dict[str, style.Look] = {
     "train": (style.BLUE, "--", "o"),

@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from tinynet.layers.convolution import Conv2d
+from tinynet.nn.layers.convolution import Conv2d
 from tinynet.plots import style, tiles
 from tinynet.plots.saved import Saved
 

@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinynet.core import Array
-from tinynet.datasets.splits import Loader, Split
-from tinynet.evaluation import IMAGE_CHUNK, classify
-from tinynet.experiment import Experiment
+from tinynet.common.arrays import Array
+from tinynet.data.loader import Loader, Split
 from tinynet.plots import style, tiles
 from tinynet.plots.saved import Saved
+from tinynet.training.evaluation import IMAGE_CHUNK, classify
+from tinynet.training.experiment import Experiment
 
 ROW = 10  # samples of a class
 ROWS = 10  # classes with a row of samples; of more classes there is one sample each

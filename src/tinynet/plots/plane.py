@@ -12,14 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from tinynet.core import Array
-from tinynet.datasets.base import Data, Description
-from tinynet.datasets.plane import Plane
-from tinynet.datasets.splits import Split
-from tinynet.evaluation import classify, outputs
-from tinynet.experiment import Experiment
+from tinynet.common.arrays import Array
+from tinynet.data.dataset import Data, Description
+from tinynet.data.loader import Split
+from tinynet.data.plane import Plane
 from tinynet.plots import style
 from tinynet.plots.saved import Saved
+from tinynet.training.evaluation import classify, outputs
+from tinynet.training.experiment import Experiment
 
 GRID = 400  # places along each axis of the decision regions
 MARGIN = 0.05  # of the data's extent, around it

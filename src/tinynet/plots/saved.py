@@ -7,12 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
-from tinynet import checkpoint as checkpoints
-from tinynet.errors import TinynetError
-from tinynet.evaluation import Figures
-from tinynet.experiment import Experiment, restore
+from tinynet.common.errors import TinynetError
 from tinynet.plots.style import of_round, of_rounds, spread
-from tinynet.run import Run
+from tinynet.runs.run import Run
+from tinynet.training import checkpoint as checkpoints
+from tinynet.training.evaluation import Figures
+from tinynet.training.experiment import Experiment, restore
 
 
 @dataclass

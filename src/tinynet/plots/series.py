@@ -9,13 +9,13 @@ from typing import Literal
 
 import numpy as np
 
-from tinynet.core import Array
-from tinynet.experiment import Experiment
-from tinynet.history import by_round, counted, course, ended
-from tinynet.learner import Record
+from tinynet.common.arrays import Array
 from tinynet.plots import style
 from tinynet.plots.saved import Saved
-from tinynet.run import Run
+from tinynet.runs.run import Run
+from tinynet.runs.statistics import by_round, counted, course, ended
+from tinynet.training.experiment import Experiment
+from tinynet.training.record import Record
 
 Quantity = Literal["loss", "error"]
 QUANTITIES: tuple[Quantity, ...] = ("loss", "error")

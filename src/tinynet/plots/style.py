@@ -18,9 +18,9 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from tinynet.core import Array
-from tinynet.files import replacing
-from tinynet.history import rounded
+from tinynet.common.arrays import Array
+from tinynet.common.files import replacing
+from tinynet.runs.statistics import rounded
 
 RULES: dict[str, Any] = {
     "figure.figsize": (8, 5),

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from tinynet.core import Array
-from tinynet.datasets.base import Data, Description
+from tinynet.common.arrays import Array
+from tinynet.data.dataset import Data, Description
 
 GAP = 0.08  # between two tiles, as a share of a tile's width
 ROUNDING = 1e-3  # by which numbers of 0 to 1 may miss it after they were standardised and back

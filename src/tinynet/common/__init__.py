@@ -1,0 +1,1 @@
+"""What all else stands on: components and their options, errors, files as data. No mathematics."""

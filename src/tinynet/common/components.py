@@ -1,0 +1,300 @@
+"""Components: classes that a config can name. Their fields are their options, their docstrings the documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Annotated, Any, ClassVar, Literal
+
+import annotated_types as limits
+
+from tinynet.common.errors import OptionError
+
+PositiveInt = Annotated[int, limits.Gt(0)]
+NonNegativeInt = Annotated[int, limits.Ge(0)]
+PositiveFloat = Annotated[float, limits.Gt(0)]
+NonNegativeFloat = Annotated[float, limits.Ge(0)]
+Share = Annotated[float, limits.Ge(0), limits.Lt(1)]
+Probability = Annotated[float, limits.Ge(0), limits.Le(1)]
+
+
+class PathMarker:
+    """Marks an option as a file's path, which a config gives relative to its own folder."""
+
+
+FilePath = Annotated[str, PathMarker()]
+
+
+class LayersMarker:
+    """Marks an option as a list of layers, each written as in the config's own list."""
+
+
+LayerList = Annotated[tuple[Any, ...], LayersMarker()]
+
+LONGEST_VALUE = 400  # letters of one in a message
+KINDS = ("dataset", "augmentation", "layer", "loss", "optimizer", "schedule")
+REQUIRED: Any = dataclasses.MISSING
+
+_classes: dict[str, dict[str, type[Component]]] = {kind: {} for kind in KINDS}
+_options: dict[type[Component], tuple[Option, ...]] = {}
+
+
+class Component:
+    """Anything that a config can name: a dataset, an augmentation, a layer, a loss, an optimizer or a schedule.
+
+    A concrete subclass is registered under its own name when its class statement has run. Its dataclass fields are
+    its options; values that do not fit their annotations are refused with `OptionError`.
+    """
+
+    kind: ClassVar[str]
+    # Whether it takes an axis of rounds in front of all others, and gives each round what it would give it alone. A
+    # class has to say so itself: what it derives from does not count.
+    stacks: ClassVar[bool] = False
+
+    def __init_subclass__(cls, abstract: bool = False, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if abstract:
+            return
+        other = find(cls.__name__)
+        # The same module again is a notebook's cell run twice.
+        if other is not None and other.__module__ != cls.__module__:
+            raise OptionError(
+                f"there is {a(other.kind)} {cls.__name__} in {other.__module__}. Give yours another name."
+            )
+        _classes[cls.kind][cls.__name__] = cls
+
+    def __post_init__(self) -> None:
+        for option in options(type(self)):
+            problem = mismatch(getattr(self, option.name), option.annotation)
+            if problem:
+                raise OptionError(f"{type(self).__name__}: {option.name} {problem}")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a component: a field of its class."""
+
+    name: str
+    annotation: Any
+    default: Any
+    description: str
+    own: bool
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+    @property
+    def is_path(self) -> bool:
+        return any(isinstance(item, PathMarker) for item in getattr(self.annotation, "__metadata__", ()))
+
+    @property
+    def is_layers(self) -> bool:
+        return any(isinstance(item, LayersMarker) for item in getattr(self.annotation, "__metadata__", ()))
+
+    @property
+    def form(self) -> Any:
+        """The TypedDict that the option's value may be, among others; None without one."""
+        return next(filter(typing.is_typeddict, (self.annotation, *typing.get_args(self.annotation))), None)
+
+    @property
+    def type_text(self) -> str:
+        return _text(self.annotation)
+
+
+@dataclass(frozen=True)
+class Documentation:
+    """A component's docstring in its parts."""
+
+    summary: str
+    body: str
+    example: str
+
+
+def classes(kind: str) -> dict[str, type[Component]]:
+    """The components of a kind by name, in the order of their definition."""
+    return _classes[kind]
+
+
+def find(name: str) -> type[Component] | None:
+    """The component of this name, of any kind."""
+    return next((found[name] for found in _classes.values() if name in found), None)
+
+
+def options(cls: type[Component]) -> tuple[Option, ...]:
+    """The options of a component: its own first, in the order of its fields, then those all of its kind have."""
+    if cls not in _options:
+        _options[cls] = tuple(sorted(_read_options(cls), key=lambda option: not option.own))
+    return _options[cls]
+
+
+def _read_options(cls: Any) -> Iterator[Option]:
+    hints, described = typing.get_type_hints(cls, include_extras=True), _described(cls)
+    root = next(index for index, base in enumerate(cls.__mro__) if Component in base.__bases__)
+    own = {name for base in cls.__mro__[:root] for name in inspect.get_annotations(base)}
+    for field in dataclasses.fields(cls):
+        if field.init:
+            factory: Any = field.default_factory
+            default = field.default if factory is REQUIRED else factory()
+            description = described.get(field.name, "")
+            yield Option(field.name, hints[field.name], default, description, field.name in own)
+
+
+def entries(form: Any) -> tuple[Option, ...]:
+    """The entries of a TypedDict that an option's value may be, as options of their own."""
+    described, found = _described(form), []
+    for name, hint in typing.get_type_hints(form, include_extras=True).items():
+        optional = typing.get_origin(hint) is typing.NotRequired
+        annotation, default = (typing.get_args(hint)[0], None) if optional else (hint, REQUIRED)
+        found.append(Option(name, annotation, default, described.get(name, ""), True))
+    return tuple(found)
+
+
+def first_option(cls: type[Component]) -> Option | None:
+    """The option that may be written bare, as in `Linear: 25`: the first of the component's own."""
+    return next((option for option in options(cls) if option.own), None)
+
+
+def documentation(cls: type[Component]) -> Documentation:
+    """The first line (the equation), the text without the options' section, and the example of a docstring."""
+    text = inspect.cleandoc(cls.__dict__.get("__doc__") or cls.__name__)
+    if text.startswith(f"{cls.__name__}("):
+        text = cls.__name__  # what a dataclass without a docstring gets is its signature
+    example = re.search(r"^Example: (.+)$", text, re.MULTILINE)
+    text = re.sub(r"^Example: .+$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^Parameters\n-+\n(?:\S+\n(?:    .*\n?)+)+", "", text, flags=re.MULTILINE)
+    summary, _, body = text.partition("\n")
+    body = re.sub(r"\n{3,}", "\n\n", body).strip()
+    return Documentation(summary.strip(), body, example[1] if example else cls.__name__)
+
+
+def mismatch(value: Any, annotation: Any) -> str | None:
+    """What is wrong with a value, as the end of a sentence that begins with the option's name; None if it fits."""
+    return None if _fits(value, annotation) else f"must be {_text(annotation)}, not {shown(value)}"
+
+
+def check_types(thing: Any) -> None:
+    """Raise ValueError if a field of a dataclass, as read from a file, is not what its annotation says."""
+    for name, annotation in typing.get_type_hints(type(thing)).items():
+        problem = mismatch(getattr(thing, name), annotation)
+        if problem:
+            raise ValueError(f"{name} {problem}")
+
+
+def a(kind: str) -> str:
+    """The kind with its article."""
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def shown(value: Any) -> str:
+    """A value as a config writes it, and a long one in short."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE // 2]}…"
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _fits(value, arguments[0]) and all(_within(value, limit) for limit in arguments[1:])
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return value in arguments
+    if origin is list:
+        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
+    if origin is tuple:
+        if not isinstance(value, (tuple, list)):
+            return False
+        if arguments[-1] is ...:
+            return all(_fits(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if typing.is_typeddict(annotation):
+        known = {entry.name: entry for entry in entries(annotation)}
+        return (
+            isinstance(value, dict)
+            and all(name in known and _fits(value[name], known[name].annotation) for name in value)
+            and all(name in value for name, entry in known.items() if entry.required)
+        )
+    if annotation is Any:
+        return True
+    if annotation in (int, float):
+        # A bool is an int to Python, but `out_features: true` is a mistake.
+        fits = isinstance(value, Integral if annotation is int else Real) and not isinstance(value, bool)
+        # NumPy's whole numbers have 64 bits; NaN and infinity are no numbers here.
+        most = 2**63 - 1 if annotation is int else sys.float_info.max
+        return fits and bool(-most <= value <= most)
+    return isinstance(value, origin or annotation)
+
+
+def _within(value: Any, limit: Any) -> bool:
+    match limit:
+        case limits.Gt(bound):
+            return bool(value > bound)
+        case limits.Ge(bound):
+            return bool(value >= bound)
+        case limits.Lt(bound):
+            return bool(value < bound)
+        case limits.Le(bound):
+            return bool(value <= bound)
+    return True
+
+
+def _text(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        if isinstance(arguments[1], LayersMarker):
+            return "a list of layers"
+        bounds = " and ".join(filter(None, map(_limit_text, arguments[1:])))
+        return f"{_text(arguments[0])} {bounds}".strip()
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_text, arguments))
+    if origin is Literal:
+        return " or ".join(map(repr, arguments))
+    if origin is tuple:
+        return f"[{', '.join('...' if argument is ... else _text(argument) for argument in arguments)}]"
+    if origin is list:
+        return f"[{_text(arguments[0])}, ...]"
+    if typing.is_typeddict(annotation):
+        return f"{{{', '.join(f'{entry.name}: …' for entry in entries(annotation) if entry.required)}}}"
+    plain: dict[Any, str] = {
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        bool: "true or false",
+        type(None): "null",
+    }
+    return plain.get(annotation) or str(getattr(annotation, "__name__", annotation))
+
+
+def _limit_text(limit: Any) -> str:
+    match limit:
+        case limits.Gt(bound):
+            return f"> {bound}"
+        case limits.Ge(bound):
+            return f">= {bound}"
+        case limits.Lt(bound):
+            return f"< {bound}"
+        case limits.Le(bound):
+            return f"<= {bound}"
+    return ""
+
+
+def _described(cls: type) -> dict[str, str]:
+    """Option name -> description, from the numpydoc `Parameters` sections of the class and its bases."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        text = inspect.cleandoc(base.__dict__.get("__doc__") or "")
+        section = re.search(r"^Parameters\n-+\n((?:\S+\n(?:    .*\n?)+)+)", text + "\n", re.MULTILINE)
+        if section:
+            for name, lines in re.findall(r"^(\S+)\n((?:    .*\n?)+)", section[1], re.MULTILINE):
+                found[name] = " ".join(lines.split())
+    return found

@@ -1,0 +1,251 @@
+"""Files that are there whole at any moment, whatever happens while they are written, and folders that are held."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import sleep, time
+from typing import IO, Any
+
+from tinynet.common.errors import CheckpointError, UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows: no folder is held there
+    fcntl = None  # type: ignore[assignment]
+
+PART = re.compile(r"\..+\.[0-9a-f]{16}\.part")
+
+
+@contextmanager
+def replacing(path: Path, sync: bool = False) -> Iterator[IO[Any]]:
+    """A binary file to write, which takes its place under `path` when all is written; until then the old one stands.
+
+    Parameters
+    ----------
+    path
+        The file to replace, or a new one.
+    sync
+        Whether to wait until it is on the disk, so that it outlives a power cut.
+    """
+    temporary = part_of(path)
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+        if sync:
+            _sync_folder(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # which a full disk does not tell
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    """The name beside `path` under which it is written; at random, since others may write the same at the same time."""
+    return path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
+
+
+def clear(folder: Path, seconds: float = 0.0) -> None:
+    """Remove what processes that were killed had begun to write there, where it is so many seconds old."""
+    for part in folder.glob(".*.part"):
+        with suppress(OSError):
+            if PART.fullmatch(part.name) and time() - part.stat().st_mtime >= seconds:
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+
+
+def renamed(made: Path, name: str) -> Path:
+    """Give a new folder its name beside it, or `<name>-2`, `<name>-3` where that is taken; returns where it is then."""
+    for count in range(1, 100_000):
+        folder = made.with_name(name if count == 1 else f"{name}-{count}")
+        if folder.exists() or folder.is_symlink():
+            continue
+        try:
+            return made.rename(folder)
+        except OSError as error:  # made by another process since
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    raise FileExistsError(errno.EEXIST, f"there are too many runs called {name}")
+
+
+def write_text(path: Path, text: str, sync: bool = False) -> None:
+    """Write a text file, whole or not at all."""
+    with replacing(path, sync) as file:
+        file.write(text.encode())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk; a file system that cannot is let be."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def identity(path: Path) -> tuple[int, ...] | None:
+    """What tells a file or folder from others that have its name later; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, *([] if path.is_dir() else [found.st_mtime_ns]))
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Have a folder for this process alone, as far as others ask; the system lets go of it when the process ends.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process holds it.
+    """
+    handle = None if fcntl is None else os.open(folder, os.O_RDONLY)
+    try:
+        if handle is not None:
+            _lock(handle)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def is_held(folder: Path) -> bool | None:
+    """Whether a process holds a folder; None where that cannot be known."""
+    if fcntl is None:
+        return None
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    for attempt in range(20):
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # `is_held` in another process holds it as well, for a moment
+            if attempt == 19:
+                raise
+            sleep(0.02)
+        except OSError:  # a file system without locks
+            return None
+    return None
+
+
+def data_folder() -> Path:
+    """Where downloaded data lie: `TINYNET_DATA`, or else `tinynet` in the user's cache folder; absolute."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return at_home(os.environ.get("TINYNET_DATA") or f"{cache}/tinynet").absolute()
+
+
+def at_home(path: str) -> Path:
+    """A path whose `~` or `~name` stands for a home folder.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{path}: there is no such home folder. Write the path without ~.") from None
+
+
+LARGEST = 2**25  # bytes: the summary.json of 1,000 rounds has about 2**20
+LONGEST = 2**12  # bytes of a line
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a file; None if there is no file."""
+    text = read_text(path)
+    if text is None:
+        return None
+    with broken_as(path.name):
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise ValueError("it holds no object")
+    return found
+
+
+def read_text(path: Path) -> str | None:
+    """The text of a file; None if there is no file."""
+    with broken_as(path.name), opened(path) as file:
+        if file is None:
+            return None
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST:
+            raise ValueError(f"it has {size:,} bytes, more than {LARGEST:,}")
+        return str(file.read(size), "utf-8")
+
+
+def read_lines(path: Path, most: int) -> tuple[str | None, list[str]]:
+    """The first line of a file, None if there is no file, and the complete lines in the last `most` bytes after it."""
+    with opened(path) as file:
+        if file is None:
+            return None, []
+        heading = file.readline(LONGEST)
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            file.seek(size - most)
+            file.readline(most)
+        return heading.decode(), file.read(min(size, most)).decode().split("\n")[:-1]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A file to read bytes from; None if there is none. A pipe or a device, which may never end, is refused."""
+    try:
+        # Without waiting for what a pipe would give.
+        file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (FileNotFoundError, NotADirectoryError):
+        yield None
+        return
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise ValueError("it is no file")
+    with os.fdopen(file, "rb") as opened:
+        yield opened
+
+
+@contextmanager
+def broken_as(name: str) -> Iterator[None]:
+    """Turns what reading a file can raise into one sentence about it."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(f"{name} cannot be read: {error.strerror}") from None
+    except KeyError as error:
+        raise CheckpointError(f"{name} is broken: it has no {error.args[0]}") from None
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{name} is broken: line {error.lineno} is not JSON") from None
+    except UnicodeDecodeError:
+        raise CheckpointError(f"{name} is broken: it is no text") from None
+    except RecursionError:
+        raise CheckpointError(f"{name} is broken: it is nested too deep") from None
+    except (ValueError, TypeError, OverflowError, csv.Error) as error:
+        raise CheckpointError(f"{name} is broken: {error}") from None

@@ -1,0 +1,1 @@
+"""YAML text to a checked config, every problem at its line."""

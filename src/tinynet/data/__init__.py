@@ -1,0 +1,1 @@
+"""Datasets, their splits, targets and scaling, the loader, and augmentations."""

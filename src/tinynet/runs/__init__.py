@@ -1,0 +1,1 @@
+"""What a training leaves on the disk: writing it, going on, listing, comparing."""

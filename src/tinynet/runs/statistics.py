@@ -1,0 +1,153 @@
+"""What metrics.csv says of several rounds: each by itself, which of them a mean is over, and that mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import atan, cos, floor, isfinite, log10, pi, sin, sqrt
+from statistics import fmean, stdev
+
+import numpy as np
+
+from tinynet.common.arrays import Array
+from tinynet.common.errors import CheckpointError
+from tinynet.runs.run import Run
+from tinynet.training import checkpoint as checkpoints
+from tinynet.training.record import Record
+
+
+@dataclass
+class Course:
+    """A figure of several rounds, epoch by epoch.
+
+    Parameters
+    ----------
+    rounds
+        (rounds, epochs), from epoch 0; NaN where it was not measured or is not finite.
+    """
+
+    rounds: Array
+
+    @property
+    def mean(self) -> Array:
+        """Over the rounds (epochs,); NaN where a round has no value."""
+        return np.asarray(self.rounds.mean(axis=0))
+
+    @property
+    def deviation(self) -> Array:
+        """The standard deviation of a sample, n - 1, over the rounds (epochs,); NaN where there is one round only."""
+        if len(self.rounds) == 1:
+            return np.full(self.rounds.shape[1], np.nan)
+        return np.asarray(self.rounds.std(axis=0, ddof=1))
+
+    @property
+    def last(self) -> int | None:
+        """The last epoch whose mean is known."""
+        known = np.flatnonzero(np.isfinite(self.mean))
+        return int(known[-1]) if len(known) else None
+
+
+def course(records: Iterable[Record], column: str) -> Course:
+    """A figure over the rounds of these records, of which there is at least one.
+
+    A round that ended before the others, by early stopping, keeps its net: it goes on with its last figure. So the last
+    mean is that of summary.json.
+    """
+    rounds = by_round(records)
+    values = np.full((len(rounds), 1 + max(own[-1].epoch for own in rounds.values())), np.nan)
+    for row, own in zip(values, rounds.values(), strict=True):
+        for record in own:
+            value = record[column]
+            row[record.epoch :] = value if value is not None and isfinite(value) else np.nan
+    return Course(values)
+
+
+def by_round(records: Iterable[Record]) -> dict[int, list[Record]]:
+    """The records of each round that has begun, by its number."""
+    found: dict[int, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.round, []).append(record)
+    return dict(sorted(found.items()))
+
+
+def round_count(run: Run) -> int:
+    """How many rounds a run has, those that have not begun included."""
+    return max(1, len(run.meta.get("seeds") or []))
+
+
+def ended(run: Run) -> set[int]:
+    """The rounds that have no epoch left, as far as last.npz knows."""
+    if run.meta.get("status") == "finished":
+        return set(range(round_count(run)))
+    try:
+        metadata = checkpoints.read(run.last_path).metadata
+        epochs = metadata["config"]["training"]["epochs"]
+        progress = [own["progress"] for own in metadata.get("per_round", [metadata])]
+        return {k for k, own in enumerate(progress) if own["stopped_early"] or own["epoch"] >= epochs}
+    except (CheckpointError, KeyError, TypeError):
+        return set()
+
+
+def counted(run: Run, records: Sequence[Record]) -> list[Record]:
+    """The records of the rounds that a mean is over: all but those still under way and behind the others.
+
+    Rounds that are trained at once are under way together; of those trained one after another only the last is, whose
+    figures are those of another epoch than the others'.
+    """
+    rounds = by_round(records)
+    last = max((own[-1].epoch for own in rounds.values()), default=0)
+    behind = {k for k, own in rounds.items() if own[-1].epoch < last - 1}
+    left_out = behind - ended(run) if behind else set()
+    return [record for record in records if record.round not in left_out]
+
+
+def rounded(mean: float, deviation: float) -> tuple[str, str]:
+    """A mean and its deviation with the same decimals, as many as show two digits of the deviation."""
+    if not (deviation > 0 and 1e-3 <= max(abs(mean), deviation) < 1e6):
+        return f"{mean:.4g}", f"{deviation:.2g}"
+    places = decimals(deviation)
+    return f"{mean:.{places}f}", f"{deviation:.{places}f}"
+
+
+def decimals(deviation: float) -> int:
+    """How many decimals show two digits of a deviation > 0."""
+    return min(6, max(0, 1 - floor(log10(deviation))))
+
+
+CONFIDENCE = 0.95
+
+
+def interval(numbers: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """The mean of a sample of n, and the ends of its confidence interval: mean ± t · s/√n, t of n - 1 degrees."""
+    mean, n = fmean(numbers), len(numbers)
+    if n < 2:
+        return mean, None, None
+    half = student_t(n - 1) * stdev(numbers) / sqrt(n)
+    return mean, mean - half, mean + half
+
+
+def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:
+    """t with P(|T| ≤ t) = confidence, for Student's T of `freedom` degrees (a whole number)."""
+    low, high = 0.0, 1.0
+    while within(high, freedom) < confidence:
+        low, high = high, 2 * high
+    while (middle := (low + high) / 2) not in (low, high):
+        low, high = (middle, high) if within(middle, freedom) < confidence else (low, middle)
+    return high
+
+
+def within(t: float, freedom: int) -> float:
+    """P(|T| ≤ t) for Student's T of n degrees of freedom, with θ = arctan(t/√n):
+
+    n even: sin θ · (1 + 1/2 cos²θ + 1·3/(2·4) cos⁴θ + … up to cos^(n-2) θ)
+    n odd:  2/π · (θ + sin θ · (cos θ + 2/3 cos³θ + 2·4/(3·5) cos⁵θ + … up to cos^(n-2) θ))
+
+    Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
+    """
+    angle, odd = atan(t / sqrt(freedom)), freedom % 2 == 1
+    term = cos(angle) if odd else 1.0
+    total = 0.0 if freedom == 1 else term
+    for k in range(2 + odd, freedom - 1, 2):
+        term *= cos(angle) ** 2 * (k - 1) / k
+        total += term
+    return 2 / pi * (angle + sin(angle) * total) if odd else sin(angle) * total

@@ -1,0 +1,110 @@
+"""The figures of a training as a whole: those of its last and of its best epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynet.common.arrays import Array
+from tinynet.training.evaluation import evaluate
+from tinynet.training.experiment import Experiment
+from tinynet.training.learner import Learner
+from tinynet.training.record import COLUMNS, Record
+
+
+def figures_of(experiment: Experiment, status: str) -> dict[str, Any]:
+    """What summary.json holds: the last epoch's figures, `last` and `best` with their epochs, and over the rounds.
+
+    With several rounds each figure is the mean over them; `standard_deviation` (of a sample, n - 1), `minimum` and
+    `maximum` hold their spread, and `per_round` those of each with its seed. `seconds` is the time of all.
+    """
+    found = [_of_round(one, learner, status) for one, learner in _learners(experiment)]
+    if len(found) == 1:
+        return {"status": status, "epochs": found[0].pop("epochs"), "rounds": 1, **found[0]}
+    last = over_rounds([one["last"] for one in found])
+    best = [one["best"] for one in found]
+    names = [name for name in last["mean"] if name not in ("epoch", "seconds")]
+    return {
+        "status": status,
+        "epochs": max(one["epochs"] for one in found),
+        "rounds": len(found),
+        "seconds": sum(one["seconds"] for one in found),
+        **{name: last["mean"][name] for name in names},
+        "best": None if None in best else over_rounds(best)["mean"],
+        "last": last["mean"],
+        **{which: {name: last[which][name] for name in names} for which in SPREAD},
+        "per_round": [
+            {"round": number, "seed": one.config.seed}
+            | {name: values for name, values in row.items() if name not in ("mean", "standard_deviation")}
+            for number, (one, row) in enumerate(zip(experiment.rounds, found, strict=True))
+        ],
+    }
+
+
+SPREAD = ("mean", "standard_deviation", "minimum", "maximum")
+
+
+def over_rounds(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Mean, sample standard deviation, minimum and maximum of each figure; None where a round has it not."""
+    found: dict[str, dict[str, Any]] = {which: {} for which in SPREAD}
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        numbers = np.array(values, float) if None not in values else None
+        known = (None,) * 4 if numbers is None else _spread(numbers)
+        for which, value in zip(SPREAD, known, strict=True):
+            found[which][name] = value
+    return found
+
+
+def _spread(numbers: Array) -> tuple[float, float, float, float]:
+    deviation = float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
+    return float(numbers.mean()), deviation, float(numbers.min()), float(numbers.max())
+
+
+def _learners(experiment: Experiment) -> Iterator[tuple[Experiment, Learner]]:
+    for one in experiment.rounds:
+        assert one.learner is not None
+        yield one, one.learner
+
+
+def _of_round(experiment: Experiment, learner: Learner, status: str) -> dict[str, Any]:
+    progress = learner.progress
+    records, best_epoch = progress.records or [Record(0, 0)], progress.best_epoch
+    # In the middle of an epoch the parameters are no longer those of the last record; a divergence puts those back.
+    last = _figures(
+        experiment, records[-1], at_record=bool(progress.records) and (progress.batch == 0 or status == "diverged")
+    )
+    best = None
+    if best_epoch is not None and learner.best_parameters is not None:
+        best = _with_parameters(experiment, learner.best_parameters, records[best_epoch])
+    return {
+        "epochs": progress.epoch,
+        "seconds": progress.seconds,
+        **{name: value for name, value in last.items() if name not in ("epoch", "seconds")},
+        "best": best,
+        "last": last,
+        "mean": {name: value for name, value in last.items() if name not in ("epoch", "seconds")},
+        "standard_deviation": None,
+    }
+
+
+def _figures(experiment: Experiment, record: Record, at_record: bool = True) -> dict[str, Any]:
+    """A record's figures, and what it has no column for, which takes the net's parameters to be those of the record."""
+    found = {name: record[name] for name in COLUMNS if name not in ("round", "learning_rate")}
+    test = evaluate(experiment, experiment.dataset.test)
+    if test.errors is not None:
+        return {**found, "test_commonest_error": test.commonest_error}
+    r2, error = (test.r2, test.mean_absolute_error) if at_record else (None, None)
+    return {**found, "test_r2": r2, "test_mean_absolute_error": error}
+
+
+def _with_parameters(experiment: Experiment, parameters: Array, record: Record) -> dict[str, Any]:
+    vector = experiment.net.vector.all_tensors
+    present = vector.copy()
+    vector[:] = parameters
+    try:
+        return _figures(experiment, record)
+    finally:
+        vector[:] = present

@@ -1,0 +1,1 @@
+"""From a config to trained parameters: rounds, the loop, workers, evaluation, the checkpoint."""
