@@ -72,12 +72,12 @@ def measured(config, overrides, seconds):
     experiment = tinynet.build(tinynet.load(config, *overrides, f"training.checkpoint_seconds={seconds}"))
     with tempfile.TemporaryDirectory() as folder:
         run = Kept.create(experiment, Path(folder), [])
-        learner = experiment.learner
-        learner.state = run.timed(learner.state)
+        one = experiment.rounds[0]
+        one.state = run.timed(one.state)
         changed = {"figures_of": run.timed_figures, "capture": run.timed(checkpoint.capture)}
         with mock.patch.multiple(runs, **changed), mock.patch.object(metrics, "append", run.timed(metrics.append)):
             run.train(experiment, lambda record: None)
-        batches = learner.progress.seconds
+        batches = one.progress.seconds
         return batches, *run.on_the_way, run.last
 
 

@@ -99,7 +99,7 @@ def prepare(name, folder, *overrides):
         "data": str(file),
         "samples": len(data.train),
         "parameters": sum(p.tensor.size for p in experiment.net.parameters),
-        "factors": [learning_rate_factor(experiment.schedules, epoch, epochs) for epoch in range(epochs)],
+        "factors": [learning_rate_factor(experiment.rounds[0].schedules, epoch, epochs) for epoch in range(epochs)],
     }
 
 

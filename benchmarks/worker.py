@@ -22,14 +22,14 @@ from job import check, parts, read
 class Tinynet:
     def __init__(self, job):
         import tinynet
+        from tinynet.training.learner import Learner
 
         self.experiment = tinynet.build(tinynet.load(job["path"], *job["overrides"]))
-        self.experiment.learner.pieces.workers = job["threads"]
+        self.learner = Learner(self.experiment.rounds, job["threads"])
+        self.experiment.training.workers = job["threads"]
 
     def batches(self, count):
-        learner = self.experiment.learner
-        learner.progress.batch = 0
-        for _ in islice(learner._epoch(), count):
+        for _ in islice(self.learner.epoch(), count):
             pass
 
     def training(self):

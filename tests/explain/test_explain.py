@@ -22,7 +22,7 @@ from tinynet.nn.layers.merge import Sum
 from tinynet.nn.layers.pooling import MaxPool2d
 from tinynet.nn.losses import MSE
 from tinynet.nn.net import Net
-from tinynet.training.builder import Parts, describe
+from tinynet.training.builder import build_round, describe
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -138,7 +138,7 @@ def test_every_config_is_explained_in_80_columns_without_opening_data(path, page
     for cls in components.classes("dataset").values():
         if issubclass(cls, mnist.IDX):
             monkeypatch.setattr(cls, "read", fail)
-    net = Parts.of(config := tinynet.load(path), describe(config)).net
+    net = build_round(config := tinynet.load(path), describe(config)).net
     text = page(path)
     assert too_wide(text) == []
     for layer, shape in zip(net.layers, net.shapes, strict=True):
@@ -251,7 +251,7 @@ def test_shared_and_frozen_parameters_are_named(graph, found, page):
     frozen = tangle["by_name"]["convtranspose2d1"]["parameters"]
     assert [parameter["trainable"] for parameter in frozen] == [False, False]
     totals, config = tangle["totals"], tinynet.load(graph)
-    net = Parts.of(config, describe(config)).net
+    net = build_round(config, describe(config)).net
     assert totals["parameters"] == sum(p.tensor.size for p in net.parameters)
     assert totals["trainable"] == totals["parameters"] - (8 * 3 * 4 + 3)
     assert totals["most_parameters"] == ["stage.1.conv", "stage.2.conv"]
@@ -353,7 +353,7 @@ def test_the_plain_form_that_is_shown_runs_and_is_the_layer(options):
     layer = Conv2d(4, 3, **options)
     net = Net([layer], (4, 7, 8), dtype="float64")
     config = tinynet.load(LENET)
-    code = explain(Parts.of(config, describe(config)), "conv2d1").layers[0].plain
+    code = explain(build_round(config, describe(config)), "conv2d1").layers[0].plain
     assert max(map(len, code.splitlines())) <= COLUMNS - 4
     names = {"np": np}
     exec(code, names)

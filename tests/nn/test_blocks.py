@@ -23,6 +23,7 @@ from tinynet.nn.layers.merge import Concat, Identity, Sum
 from tinynet.nn.layers.pooling import MaxPool2d, MaxUnpool2d
 from tinynet.nn.net import Net
 from tinynet.nn.optimizers import SGD
+from tinynet.training.workers import replica
 
 CONFIG = """\
 name: blocks
@@ -180,7 +181,7 @@ def test_a_layer_outside_may_share_with_one_inside():
     assert len(net.parameters) == 4
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net)), Net.replica])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net)), replica])
 def test_long_blocks_can_be_copied(copied):
     inside = [Linear(2, name="side"), Tanh(inputs="input", name="t"), Sum(["t", "input"])]
     net = net_of(Block(inside, repeat=150, name="b"), Sum(["b", *(f"b.{i}.side" for i in range(1, 151))]))

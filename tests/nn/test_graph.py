@@ -23,6 +23,7 @@ from tinynet.nn.layers.pooling import MaxPool2d, MaxUnpool2d
 from tinynet.nn.layers.shape import Flatten
 from tinynet.nn.net import Net
 from tinynet.nn.optimizers import SGD
+from tinynet.training.workers import replica
 
 CONFIG = """\
 dataset: Disk
@@ -484,7 +485,7 @@ def test_a_graph_trains():
 # Copies
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net)), Net.replica])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net)), replica])
 def test_a_copy_of_a_graph_computes_the_same_and_apart(copied):
     net = net_of("\n".join(f"- {layer}" for layer in reversed(DIAMOND)))
     other = copied(net)

@@ -203,7 +203,7 @@ training: {epochs: 8, batch_size: 8, evaluate_train: true}
     assert last.train_error < 0.2  # the classes differ in their brightness
     from tinynet.training.checkpoint import capture
 
-    capture(experiment.learner).save(tmp_path / "last.npz")
+    capture(experiment.rounds[0]).save(tmp_path / "last.npz")
     again = tinynet.load_checkpoint(tmp_path / "last.npz")
     assert [p.name for p in again.net.parameters if "norm" in p.name] == ["batchnorm1.weight", "batchnorm1.bias"]
     np.testing.assert_array_equal(again.net.buffers[0].tensor, experiment.net.buffers[0].tensor)
@@ -236,7 +236,7 @@ def test_an_autoencoder_of_images_compares_with_what_it_was_given(make, tmp_path
     first, *_ = experiment.train()
     y = experiment.net.forward(x[:, None] / 255)
     # After training, on the figures of the last epoch.
-    last = experiment.learner.progress.records[-1]
+    last = experiment.rounds[0].progress.records[-1]
     np.testing.assert_allclose(last.test_loss, np.mean((y - x[:, None] / 255) ** 2), rtol=1e-4)
     assert last.test_loss < first.test_loss
 

@@ -20,6 +20,7 @@ from tinynet.nn.losses import MSE, CrossEntropy
 from tinynet.nn.net import Net
 from tinynet.nn.optimizers import SGD, Adam, AdamW
 from tinynet.nn.random import Stream
+from tinynet.training.workers import blame
 
 
 def train_step(net, x, target, optimizer, loss=None):
@@ -522,19 +523,19 @@ def test_summary():
 def test_blame_names_the_first_layer_that_is_not_finite(small_net, batch, wrong):
     small_net.forward(batch)
     small_net.layers[4].y[1, 1] = small_net.layers[3].y[2, 1] = wrong
-    assert small_net.blame() == "The first layer with NaN or infinity is tanh1 (its output)."
+    assert blame(small_net) == "The first layer with NaN or infinity is tanh1 (its output)."
     small_net.layers[2].parameters[1].tensor[0, 0] = wrong
-    assert small_net.blame() == "The first layer with NaN or infinity is linear2 (its parameters)."
+    assert blame(small_net) == "The first layer with NaN or infinity is linear2 (its parameters)."
 
 
 def test_blame_of_finite_numbers_is_the_largest_output(small_net, batch):
     small_net.forward(batch)
     small_net.layers[2].y[3, 1] = -1234.5
-    assert small_net.blame() == "The largest output is that of linear2, up to 1.23e+03."
+    assert blame(small_net) == "The largest output is that of linear2, up to 1.23e+03."
 
 
 def test_blame_before_the_first_output(small_net):
-    assert small_net.blame() == "The largest output is that of linear1, up to 0."
+    assert blame(small_net) == "The largest output is that of linear1, up to 0."
 
 
 def test_blame_of_small_numbers_is_the_largest_of_them_too(small_net, batch):
@@ -542,7 +543,7 @@ def test_blame_of_small_numbers_is_the_largest_of_them_too(small_net, batch):
     for layer in small_net.layers:
         layer.y[...] = 0.25
     small_net.layers[2].y[3, 1] = -0.5
-    assert small_net.blame() == "The largest output is that of linear2, up to 0.5."
+    assert blame(small_net) == "The largest output is that of linear2, up to 0.5."
 
 
 def test_an_option_error_is_a_value_error():

@@ -21,7 +21,7 @@ from tinynet.nn.layers.shape import Flatten
 from tinynet.nn.losses import CrossEntropy
 from tinynet.nn.net import Net
 from tinynet.nn.optimizers import SGD, Adam, AdamW
-from tinynet.training.workers import IMAGES, Pieces
+from tinynet.training.workers import IMAGES, Pieces, replica
 
 
 def towers(second=None, dtype="float64"):
@@ -343,20 +343,20 @@ def images():
 
 def test_replicas_share_all_tensors_and_no_gradients(images):
     net = shared_images_net("float64")
-    replica = net.replica()
+    twin = replica(net)
     x, dy = images[0][:7], spaced((7, 4))
     names = [p.name for p in net.parameters]
-    assert [p.name for p in replica.parameters] == names
-    assert all(np.shares_memory(p.tensor, net.vector.all_tensors) for p in replica.parameters)
-    np.testing.assert_array_equal(replica.forward(x), net.forward(x))
-    replica.backward(dy)
+    assert [p.name for p in twin.parameters] == names
+    assert all(np.shares_memory(p.tensor, net.vector.all_tensors) for p in twin.parameters)
+    np.testing.assert_array_equal(twin.forward(x), net.forward(x))
+    twin.backward(dy)
     assert not net.vector.gradient.any()
     net.backward(dy)
-    np.testing.assert_array_equal(replica.vector.gradient, net.vector.gradient)
+    np.testing.assert_array_equal(twin.vector.gradient, net.vector.gradient)
     net.vector.tensor += 0.1
-    np.testing.assert_array_equal(replica.forward(x), net.forward(x))
+    np.testing.assert_array_equal(twin.forward(x), net.forward(x))
     # Within the replica, too, layers share.
-    users = {layer.name: layer for layer in replica.layers}
+    users = {layer.name: layer for layer in twin.layers}
     assert users["again.2.conv2d1"].parameters == users["stage.2.conv2d1"].parameters
     assert users["b"].owner is users["a"]
 
@@ -430,6 +430,6 @@ def test_a_checkpoint_holds_each_parameter_once_and_gives_it_back_to_all(train_r
     assert layers["batchnorm1"].running_mean is layers["norm"].running_mean
     # It trains on as the one that was never saved.
     for each in (experiment, restored):
-        each.learner.parts.config.training.epochs = 3
+        each.rounds[0].config.training.epochs = 3
         list(each.train())
     np.testing.assert_array_equal(restored.net.vector.all_tensors, experiment.net.vector.all_tensors)

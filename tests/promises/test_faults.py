@@ -343,7 +343,7 @@ def test_a_run_cannot_end_before_the_epoch_it_is_in(make, tmp_path):
     experiment = make({}, "training.epochs=4")
     one = Run.create(experiment, tmp_path / "runs", [])
     one.train(experiment, lambda record: setattr(one, "stop", record is not None and record.epoch == 2))
-    progress = experiment.learner.progress
+    progress = experiment.rounds[0].progress
     while progress.batch == 0:
         next(experiment.training.steps())
     one.save(Run.capture(experiment), experiment.config)

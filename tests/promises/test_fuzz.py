@@ -107,14 +107,13 @@ def learned(experiment):
     experiment.training.settle()
     found = []
     for one in experiment.rounds:
-        learner = one.learner
         found.append(one.net.vector.all_tensors.tobytes())
         # Before its first step an optimizer may hold zeros, or nothing.
         state = one.optimizer.state if one.optimizer.steps else {}
         found.append({name: vector.tobytes() for name, vector in state.items()})
-        found.append([asdict(record) | {"seconds": 0} for record in learner.progress.records])
-        found.append(None if learner.best_parameters is None else learner.best_parameters.tobytes())
-        found.append((one.net.clock.step, one.optimizer.steps, learner.progress.stopped_early))
+        found.append([asdict(record) | {"seconds": 0} for record in one.progress.records])
+        found.append(None if one.best_parameters is None else one.best_parameters.tobytes())
+        found.append((one.net.clock.step, one.optimizer.steps, one.progress.stopped_early))
     return found
 
 

@@ -61,7 +61,7 @@ def test_metrics_to_the_letter(train_run):
     assert lines[0] == HEADING
     assert len(lines) == 5
     assert lines[4] == ""
-    records = experiment.learner.progress.records
+    records = experiment.rounds[0].progress.records
     # Nothing is measured on a validation split, nor on the training split before the first epoch: empty cells.
     assert re.fullmatch(r"0,0,,,,,[^,]+,[^,]+,,0\.0", lines[1])
     for line, record in zip(lines[2:4], records[1:], strict=True):
@@ -88,7 +88,7 @@ def test_the_errors_of_a_regression_are_empty_cells(train_run):
 
 def test_records_are_read_back(train_run):
     run, experiment = train_run({"test: 20": "test: 20, validation: 0.2"})
-    found, expected = run.records(), experiment.learner.progress.records
+    found, expected = run.records(), experiment.rounds[0].progress.records
     for one, other in zip(found, expected, strict=True):
         assert {**vars(one), "seconds": 0} == {**vars(other), "seconds": 0}
 
@@ -124,8 +124,8 @@ def test_the_summary(train_run):
     run, experiment = train_run(
         {}, "training.evaluate_train=true", "optimizer.SGD.lr=1.5", "training.epochs=8", "seed=2"
     )
-    summary, records = json.loads((run.folder / "summary.json").read_text()), experiment.learner.progress.records
-    best_epoch = experiment.learner.progress.best_epoch
+    summary, records = json.loads((run.folder / "summary.json").read_text()), experiment.rounds[0].progress.records
+    best_epoch = experiment.rounds[0].progress.best_epoch
     assert 0 < best_epoch < 8
     assert (summary["status"], summary["epochs"], summary["rounds"]) == ("finished", 8, 1)
     for which, epoch in (("last", 8), ("best", best_epoch)):
@@ -204,15 +204,15 @@ def strict(text):
 def test_within_an_epoch_the_figures_of_a_regression_that_no_record_holds_are_null(make, tmp_path, monkeypatch):
     monkeypatch.setattr(tinynet.runs.run, "WATCH_SECONDS", 0)
     experiment = make({"test: 20": "test: 20, targets: inputs", "loss: CrossEntropy": "loss: MSE"})
-    run, learner = Run.create(experiment, tmp_path / "runs", []), experiment.learner
+    run, one = Run.create(experiment, tmp_path / "runs", []), experiment.rounds[0]
 
     def stop(record):
-        run.stop = record is None and learner.progress.epoch == 1
+        run.stop = record is None and one.progress.epoch == 1
 
     assert run.train(experiment, stop) == "interrupted"
-    assert learner.progress.batch == 1
+    assert one.progress.batch == 1
     last = strict((run.folder / "summary.json").read_text())["last"]
-    assert (last["epoch"], last["test_loss"]) == (1, learner.progress.records[1].test_loss)
+    assert (last["epoch"], last["test_loss"]) == (1, one.progress.records[1].test_loss)
     assert (last["test_r2"], last["test_mean_absolute_error"]) == (None, None)
     again, resumed = resume(run.folder, [])
     again.train(resumed, lambda record: None)
@@ -273,42 +273,45 @@ TRAININGS = {
 def test_a_training_stopped_at_any_step_ends_as_one_never_stopped(make, tmp_path, parts, stop_after):
     whole, stopped = make(parts, "training.epochs=10"), make(parts, "training.epochs=10")
     expected = list(whole.train())
-    steps = stopped.learner.steps()
+    steps = stopped.training.steps()
     for _ in range(stop_after):
         next(steps)
     path = tmp_path / "last.npz"
-    capture(stopped.learner).save(path)
+    stopped.training.settle()
+    capture(stopped.rounds[0]).save(path)
     again = tinynet.load_checkpoint(path)
-    assert again.learner.progress.batch == stopped.learner.progress.batch
+    assert again.rounds[0].progress.batch == stopped.rounds[0].progress.batch
     list(again.train())
     assert again.net.vector.all_tensors.tobytes() == whole.net.vector.all_tensors.tobytes()
     for name, vector in whole.optimizer.state.items():
         assert again.optimizer.state[name].tobytes() == vector.tobytes()
-    figures = [{**vars(record), "seconds": 0} for record in again.learner.progress.records]
+    figures = [{**vars(record), "seconds": 0} for record in again.rounds[0].progress.records]
     assert figures == [{**vars(record), "seconds": 0} for record in expected]
-    one, other = again.learner.progress, whole.learner.progress
+    one, other = again.rounds[0].progress, whole.rounds[0].progress
     assert (one.best_epoch, one.best_loss, one.watched, one.waited, one.stopped_early) == (
         other.best_epoch, other.best_loss, other.watched, other.waited, other.stopped_early
     )  # fmt: skip
     if other.best_epoch is not None:
-        assert again.learner.best_parameters.tobytes() == whole.learner.best_parameters.tobytes()
+        assert again.rounds[0].best_parameters.tobytes() == whole.rounds[0].best_parameters.tobytes()
 
 
 def test_the_stops_above_are_within_epochs_and_at_their_ends(make):
-    learner = make(HARD).learner
-    positions = []
-    for _, _ in zip(range(4), learner.steps(), strict=False):
-        positions.append((learner.progress.epoch, learner.progress.batch))
+    experiment, positions = make(HARD), []
+    for _, _ in zip(range(4), experiment.training.steps(), strict=False):
+        experiment.training.settle()
+        progress = experiment.rounds[0].progress
+        positions.append((progress.epoch, progress.batch))
     # 30 rows in batches of 16.
     assert positions == [(0, 0), (0, 1), (0, 2), (1, 0)]
 
 
 def test_a_stop_within_an_epoch_keeps_its_partial_sums(make, tmp_path):
     experiment = make({"batch_size: 16": "batch_size: 7"})
-    steps = experiment.learner.steps()
+    steps = experiment.training.steps()
     for _ in range(4):
         next(steps)
-    capture(experiment.learner).save(tmp_path / "c.npz")
+    experiment.training.settle()
+    capture(experiment.rounds[0]).save(tmp_path / "c.npz")
     progress = read(tmp_path / "c.npz").metadata["progress"]
     assert (progress["epoch"], progress["batch"], progress["samples"]) == (0, 3, 21)
     assert progress["loss_sum"] > 0
@@ -412,7 +415,7 @@ def test_rows_after_the_checkpoint_are_written_again_not_twice(make, train_run):
     for record in halfway.train():
         if record.epoch == 3:
             break
-    run.save([capture(halfway.learner)], halfway.config)
+    run.save([capture(halfway.rounds[0])], halfway.config)
     again, resumed = resume(run.folder, [])
     again.train(resumed, lambda record: None)
     assert rows(run.folder) == whole
@@ -431,7 +434,7 @@ def test_a_kill_loses_at_most_what_came_after_the_last_save(make, tmp_path):
         run.train(experiment, fail)
     saved = restore(read(run.last_path), "last.npz")
     # The save after the last batch stands: what is lost is the measuring of epoch 3.
-    assert (saved.learner.progress.epoch, saved.learner.progress.samples) == (2, 40)
+    assert (saved.rounds[0].progress.epoch, saved.rounds[0].progress.samples) == (2, 40)
 
 
 def test_more_epochs_for_a_finished_run(make, train_run):
@@ -481,7 +484,7 @@ def test_a_run_whose_learning_rate_comes_to_0_goes_on_to_its_own_end(make, tmp_p
     run = Run.create(experiment, tmp_path / "runs", [])
     run.train(experiment, lambda record: setattr(run, "stop", record is not None and record.epoch == 1))
     for overrides in ([], ["training.checkpoint_seconds=1"], ["training.epochs=4"]):
-        assert not resume(run.folder, overrides)[1].learner.finished
+        assert not resume(run.folder, overrides)[1].training.finished
 
 
 def test_a_run_whose_learning_rate_is_still_above_0_gets_more_epochs(train_run):
@@ -517,7 +520,7 @@ def test_the_net_s_own_count_goes_on_with_an_optimizer_that_does_not_count(make,
         if record.epoch == 1:
             break
     assert (stopped.net.clock.step, stopped.optimizer.steps) == (3, 0)
-    capture(stopped.learner).save(tmp_path / "last.npz")
+    capture(stopped.rounds[0]).save(tmp_path / "last.npz")
     again = tinynet.load_checkpoint(tmp_path / "last.npz")
     assert again.net.clock.step == 3
     list(again.train())
@@ -610,10 +613,11 @@ def test_a_diverged_run_keeps_its_last_finite_epoch(make, tmp_path):
 def test_a_run_that_diverges_in_its_measurement_says_the_same_epoch_everywhere(make, tmp_path, monkeypatch):
     monkeypatch.setattr(tinynet.runs.run, "WATCH_SECONDS", 0)
     experiment = make({}, "training.epochs=6")
-    run, progress = Run.create(experiment, tmp_path / "runs", []), experiment.learner.progress
+    run, progress = Run.create(experiment, tmp_path / "runs", []), experiment.rounds[0].progress
 
     def break_it(record):
         # After the last batch of the third epoch.
+        experiment.training.settle()
         if record is None and (progress.epoch, progress.batch) == (2, 3):
             experiment.net.parameters[0].tensor[:] = np.nan
 

@@ -8,7 +8,7 @@ import pytest
 import tinynet
 from tinynet.common.errors import ConfigError, DataError
 from tinynet.nn.losses import BinaryCrossEntropy
-from tinynet.training.builder import Parts
+from tinynet.training.builder import build_round
 
 DISK = "Disk: {train: 40, test: 20}"
 LAST = "  - Linear: 2\n"
@@ -304,7 +304,7 @@ def test_the_parts_are_what_the_config_names(make):
     assert [layer.name for layer in experiment.net.layers] == ["linear1", "relu1", "linear2"]
     assert isinstance(experiment.loss, BinaryCrossEntropy)
     assert experiment.optimizer.lr == 0.1
-    assert [type(schedule).__name__ for schedule in experiment.schedules] == ["LinearWarmup", "CosineLR"]
+    assert [type(schedule).__name__ for schedule in experiment.rounds[0].schedules] == ["LinearWarmup", "CosineLR"]
 
 
 def test_two_experiments_of_one_config_share_nothing(write, changed):
@@ -319,9 +319,9 @@ def test_two_experiments_of_one_config_share_nothing(write, changed):
 def test_a_known_description_loads_no_data(make, files, tmp_path, write, changed):
     text = changed({DISK: "NPZ: r.npz", LOSS: "loss: MSE"})
     config = tinynet.load(write(text))
-    description = Parts.of(config).description
+    description = build_round(config).description
     (tmp_path / "r.npz").unlink()
-    parts = Parts.of(config, description)
+    parts = build_round(config, description)
     assert parts.net.input_shape == (3,)
     with pytest.raises(DataError, match="no such file"):
         _ = parts.dataset

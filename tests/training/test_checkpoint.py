@@ -89,9 +89,9 @@ def test_there_and_back(train_run, optimizer, dtype):
         assert again.optimizer.state[name].tobytes() == vector.tobytes()
         assert again.optimizer.state[name].dtype == vector.dtype
     assert again.optimizer.steps == experiment.optimizer.steps == again.net.clock.step
-    assert again.learner.progress == experiment.learner.progress
-    assert again.learner.best_parameters.tobytes() == experiment.learner.best_parameters.tobytes()
-    assert again.learner.finished
+    assert again.rounds[0].progress == experiment.rounds[0].progress
+    assert again.rounds[0].best_parameters.tobytes() == experiment.rounds[0].best_parameters.tobytes()
+    assert again.rounds[0].finished
     assert again.config.to_json() == experiment.config.to_json()
     x = np.random.default_rng(0).random((9, 2))
     np.testing.assert_array_equal(again.predict(x), experiment.predict(x))
@@ -103,9 +103,9 @@ def test_best_holds_the_parameters_of_the_best_epoch(train_run):
     run, experiment = train_run(
         {}, "training.evaluate_train=true", "optimizer.SGD.lr=1.5", "training.epochs=8", "seed=2"
     )
-    best, progress = tinynet.load_checkpoint(run.best_path), experiment.learner.progress
+    best, progress = tinynet.load_checkpoint(run.best_path), experiment.rounds[0].progress
     assert 0 < progress.best_epoch < 8
-    np.testing.assert_array_equal(best.net.vector.all_tensors, experiment.learner.best_parameters)
+    np.testing.assert_array_equal(best.net.vector.all_tensors, experiment.rounds[0].best_parameters)
     assert checkpoints.read(run.best_path).epoch == progress.best_epoch
     record = progress.records[progress.best_epoch]
     assert best.evaluate().loss == pytest.approx(record.test_loss, rel=1e-12)
@@ -120,12 +120,12 @@ def test_best_is_to_evaluate_not_to_train_on(train_run):
 
 def test_what_was_captured_stays_while_the_training_goes_on(train_run):
     _, experiment = train_run({"SGD: {lr: 0.1}": "Adam"}, "training.evaluate_train=true")
-    learner = experiment.learner
-    found = checkpoints.capture(learner)
+    one = experiment.rounds[0]
+    found = checkpoints.capture(one)
     arrays = {key: values.copy() for key, values in found.arrays.items()}
-    records = list(learner.progress.records)
-    learner.progress.records.append(records[-1])
-    for state in (learner.parts.net.vector.tensor, *learner.parts.optimizer.state.values()):
+    records = list(one.progress.records)
+    one.progress.records.append(records[-1])
+    for state in (one.net.vector.tensor, *one.optimizer.state.values()):
         state += 1
     assert found.metadata["progress"].records == records
     assert {key.split("/")[0] for key in arrays} == {"parameters", "best", "optimizer"}
@@ -314,7 +314,7 @@ def edited(path, edit):
 
 def test_the_order_in_the_file_does_not_matter(last):
     edited(last, lambda arrays: [arrays.update({key: arrays.pop(key)}) for key in sorted(arrays, reverse=True)])
-    assert tinynet.load_checkpoint(last).learner.finished
+    assert tinynet.load_checkpoint(last).training.finished
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +13,7 @@ import tinynet
 from tinynet.common.errors import DivergedError
 from tinynet.config import grammar
 from tinynet.nn.random import Stream
-from tinynet.training import learner as learner_module
-from tinynet.training.learner import Learner
+from tinynet.training import measuring
 from tinynet.training.record import COLUMNS, Progress, Record
 
 LOSS = "loss: CrossEntropy"
@@ -119,7 +119,7 @@ def test_shuffle_takes_a_new_order_each_epoch_and_none_without_it(make):
 
 @pytest.mark.parametrize(("batch_size", "batches"), [(1, 40), (16, 3), (20, 2), (40, 1), (1000, 1)])
 def test_steps_stop_after_each_batch_and_each_record(make, batch_size, batches):
-    steps = list(make({}, f"training.batch_size={batch_size}").learner.steps())
+    steps = list(make({}, f"training.batch_size={batch_size}").training.steps())
     per_epoch = [None] * batches
     assert [step and step.epoch for step in steps] == [0, *per_epoch, 1, *per_epoch, 2]
 
@@ -202,7 +202,7 @@ def test_another_seed_gives_other_data_parameters_and_order(make):
     one, other = make(), make({}, "seed=1")
     assert np.any(one.dataset.train.x != other.dataset.train.x)
     assert np.any(parameters(one) != parameters(other))
-    assert np.any(one.learner.shuffle.at(0).permutation(40) != other.learner.shuffle.at(0).permutation(40))
+    assert np.any(one.rounds[0].order() != other.rounds[0].order())
 
 
 def test_training_ignores_the_global_random_state(make):
@@ -245,15 +245,15 @@ def watching(make, monkeypatch):
 
         def figures(parts, split):
             # Three splits are measured for each record.
-            value = values[len(experiment.learner.progress.records)]
+            value = values[len(experiment.rounds[0].progress.records)]
             watched = split is (validation if monitor.startswith("validation") else experiment.dataset.train)
             if monitor.endswith("error"):
                 return 1.0, value if watched else 0.0
             return value if watched else 0.0, 0.0
 
-        monkeypatch.setattr(learner_module, "quick_figures", figures)
+        monkeypatch.setattr(measuring, "quick_figures", figures)
         epochs = [record.epoch for record in experiment.train()]
-        return epochs[-1], experiment.learner
+        return epochs[-1], experiment.rounds[0]
 
     return run
 
@@ -277,20 +277,19 @@ def watching(make, monkeypatch):
     ],
 )
 def test_early_stopping_on_sequences_worked_out_by_hand(watching, monitor, values, patience, min_delta, last, early):
-    epoch, learner = watching(values, patience, min_delta, monitor)
-    assert (epoch, learner.progress.stopped_early) == (last, early)
-    assert learner.finished
+    epoch, one = watching(values, patience, min_delta, monitor)
+    assert (epoch, one.progress.stopped_early) == (last, early)
+    assert one.finished
 
 
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=12), st.integers(1, 4), st.integers(0, 2))
 def test_early_stopping_by_its_definition(values, patience, min_delta):
-    learner = Learner.__new__(Learner)
-    learner.progress = Progress()
-    learner.options = grammar.Training(early_stopping={"patience": patience, "min_delta": float(min_delta)})
+    training = grammar.Training(early_stopping={"patience": patience, "min_delta": float(min_delta)})
+    one = SimpleNamespace(progress=Progress(), config=SimpleNamespace(training=training))
     stopped = None
     for epoch, value in enumerate(values):
-        learner._notice_stopping(Record(0, epoch, validation_loss=float(value)))
-        if learner.progress.stopped_early:
+        measuring.notice_stopping(one, Record(0, epoch, validation_loss=float(value)))
+        if one.progress.stopped_early:
             stopped = epoch
             break
     assert stopped == stop_at(values, patience, min_delta)
@@ -306,7 +305,7 @@ def test_early_stopping_of_a_real_training(make):
     losses = [record.validation_loss for record in records]
     assert records[-1].epoch == stop_at(losses, 3, 0)
     assert records[-1].epoch < 200
-    assert experiment.learner.progress.stopped_early
+    assert experiment.rounds[0].progress.stopped_early
     assert list(experiment.train()) == []
 
 
@@ -328,24 +327,24 @@ def test_the_best_epoch_is_that_of_the_smallest_loss_measured_after_it(make, par
     for record in experiment.train():
         records.append(record)
         at.append(parameters(experiment))
-    progress = experiment.learner.progress
+    progress = experiment.rounds[0].progress
     if column is None:
         assert progress.best_epoch is None
-        assert experiment.learner.best_parameters is None
+        assert experiment.rounds[0].best_parameters is None
         return
     best = min(range(9), key=lambda epoch: records[epoch][column])
     # Neither the first nor the last, or the test would show little; and another than the test set's.
     assert 0 < best < 8
     assert best != min(range(9), key=lambda epoch: records[epoch].test_loss)
     assert (progress.best_epoch, progress.best_loss) == (best, records[best][column])
-    np.testing.assert_array_equal(experiment.learner.best_parameters, at[best])
+    np.testing.assert_array_equal(experiment.rounds[0].best_parameters, at[best])
 
 
 def test_of_equal_losses_the_first_is_the_best(make, monkeypatch):
-    monkeypatch.setattr(learner_module, "quick_figures", lambda parts, split: (1.0, 0.0))
+    monkeypatch.setattr(measuring, "quick_figures", lambda parts, split: (1.0, 0.0))
     experiment = make({}, "training.evaluate_train=true")
     list(experiment.train())
-    assert experiment.learner.progress.best_epoch == 0
+    assert experiment.rounds[0].progress.best_epoch == 0
 
 
 # Clipping and schedules
@@ -409,7 +408,7 @@ def test_schedules_show_in_the_learning_rate_and_in_the_steps(make, schedule, fa
 
 def test_the_caller_s_handling_of_overflow_stays_as_it_is(make):
     before = np.geterr()
-    one, other = make().learner.steps(), make().learner.steps()
+    one, other = make().training.steps(), make().training.steps()
     # One ends while the other is within an epoch.
     for _ in range(6):
         next(one)
@@ -431,7 +430,7 @@ def test_divergence_names_the_layer_and_the_epoch(make):
     records = []
     with pytest.raises(DivergedError) as caught:
         records.extend(experiment.train())
-    epoch = experiment.learner.progress.epoch
+    epoch = experiment.rounds[0].progress.epoch
     # All parameters are finite still: the loss is found before the update.
     assert re.fullmatch(
         rf"the training diverged in epoch {epoch + 1}: the loss became inf in batch \d\. "
@@ -452,7 +451,7 @@ def test_divergence_names_the_first_layer_that_is_wrong(make):
 
 def test_divergence_names_the_layer_whose_output_is_not_finite(make):
     experiment = make()
-    steps = experiment.learner.steps()
+    steps = experiment.training.steps()
     next(steps)
     linear1, linear2 = experiment.net.parameters[1], experiment.net.parameters[2]
     linear1.tensor[:] = 10
@@ -469,7 +468,7 @@ def test_divergence_names_the_layer_whose_output_is_not_finite(make):
 
 def test_divergence_in_a_batch_is_told_in_that_epoch(make):
     experiment = make({}, "training.epochs=3")
-    steps = experiment.learner.steps()
+    steps = experiment.training.steps()
     while (record := next(steps)) is None or record.epoch < 1:
         pass
     next(steps)
@@ -480,14 +479,15 @@ def test_divergence_in_a_batch_is_told_in_that_epoch(make):
 
 def test_an_infinite_parameter_without_an_infinite_loss_is_seen_too(make):
     experiment = make({"- ReLU": "- Tanh"})
-    for record in experiment.learner.steps():
+    for record in experiment.training.steps():
         if record is None:
             # Tanh makes a finite number of it.
             experiment.net.parameters[1].tensor[0, 0] = np.inf
-        if experiment.learner.progress.batch == 3:
+        experiment.training.settle()
+        if experiment.rounds[0].progress.batch == 3:
             break
     with pytest.raises(DivergedError, match=r"epoch 1: a parameter became NaN or infinite.*linear1 \(its parameters\)"):
-        list(experiment.learner.steps())
+        list(experiment.training.steps())
 
 
 # Regressions in the target's own unit
@@ -633,7 +633,7 @@ def test_dropout_is_on_in_training_and_off_in_evaluation(make):
     labels = experiment.dataset.test.labels
     expected = cross_entropy((x @ W1 + b1) @ W2 + b2, labels)
     assert experiment.evaluate().loss == pytest.approx(expected, rel=1e-5)
-    assert experiment.learner.progress.records[-1].test_loss == pytest.approx(expected, rel=1e-5)
+    assert experiment.rounds[0].progress.records[-1].test_loss == pytest.approx(expected, rel=1e-5)
 
 
 def test_confusion_and_the_commonest_class(make):

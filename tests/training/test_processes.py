@@ -57,10 +57,10 @@ def everything(experiment):
     """All that a training changes, as bytes, but for seconds."""
     found = []
     for one in experiment.rounds:
-        learner, optimizer = one.learner, one.optimizer
-        found += [one.net.vector.all_tensors.tobytes(), learner.best_parameters.tobytes(), one.net.clock.step]
+        optimizer = one.optimizer
+        found += [one.net.vector.all_tensors.tobytes(), one.best_parameters.tobytes(), one.net.clock.step]
         found += [optimizer.steps, *(values.tobytes() for values in optimizer.state.values())]
-        found += [{**vars(record), "seconds": 0} for record in learner.progress.records]
+        found += [{**vars(record), "seconds": 0} for record in one.progress.records]
     return found
 
 
@@ -75,15 +75,34 @@ def test_the_bytes_are_those_of_one_after_another(experiment, workers):
 
 
 def test_they_run_at_the_same_time(experiment, monkeypatch):
-    began, start = [], SideBySide._start
+    running, start = [], SideBySide._start_some
 
-    def note(self, learner):
-        began.append(len(self.running))
-        start(self, learner)
+    def note(self):
+        started = start(self)
+        running.append(len(self.running))
+        return started
 
-    monkeypatch.setattr(SideBySide, "_start", note)
+    monkeypatch.setattr(SideBySide, "_start_some", note)
     list(experiment(2).train())
-    assert began == [0, 1, 1]
+    assert max(running) == 2
+    assert running[0] == 2
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_the_system_gives_no_more_processes_the_rounds_are_trained_all_the_same(experiment, monkeypatch, allowed):
+    alone, together = experiment(1), experiment(3)
+    list(alone.train())
+    started, fork = [], os.fork
+
+    def refuse():
+        if len(started) == allowed:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        started.append(True)
+        return fork()
+
+    monkeypatch.setattr(os, "fork", refuse)
+    assert len(list(together.train())) == 15
+    assert everything(together) == everything(alone)
 
 
 @pytest.mark.parametrize("after", range(1, 14, 3))
@@ -148,7 +167,7 @@ def test_a_process_that_is_killed_is_told(experiment):
     def kill_one():
         for record in together.training.steps():
             if record is not None and record.epoch == 2:
-                _, process = next(iter(together.training.together.running.values()))
+                _, process = next(iter(together.training.active.running.values()))
                 os.kill(process.pid, signal.SIGKILL)
 
     with pytest.raises(TinynetError, match=r"the process of round [01] was ended from outside \(exit status -9\)"):

@@ -12,7 +12,6 @@ import tinynet
 from tinynet.nn.net import Net
 from tinynet.runs.resume import resume
 from tinynet.runs.run import Run
-from tinynet.training.rounds import Rounds
 
 DISK = str(Path(__file__).parents[2] / "configs" / "disk.yaml")
 FIGURES = ("train_loss", "train_error", "validation_loss", "validation_error", "test_loss", "test_error")
@@ -82,11 +81,11 @@ def same(whole, number, overrides):
     alone = [figures(record) for record in single.train()]
     one = whole.rounds[number]
     assert one.net.vector.all_tensors.tobytes() == single.net.vector.all_tensors.tobytes()
-    assert [figures(record) for record in one.learner.progress.records] == alone
+    assert [figures(record) for record in one.progress.records] == alone
     assert one.optimizer.steps == single.optimizer.steps
     for name, values in single.optimizer.state.items():
         assert one.optimizer.state[name].tobytes() == values.tobytes()
-    best, expected = one.learner.best_parameters, single.learner.best_parameters
+    best, expected = one.best_parameters, single.rounds[0].best_parameters
     assert (best is None) == (expected is None)
     assert best is None or best.tobytes() == expected.tobytes()
 
@@ -228,15 +227,13 @@ def test_what_is_left_undone_goes_on_at_the_next_call():
     list(cut.train())
     for mine, theirs in zip(whole.rounds, cut.rounds, strict=True):
         assert mine.net.vector.all_tensors.tobytes() == theirs.net.vector.all_tensors.tobytes()
-        assert [figures(r) for r in mine.learner.progress.records] == [
-            figures(r) for r in theirs.learner.progress.records
-        ]
+        assert [figures(r) for r in mine.progress.records] == [figures(r) for r in theirs.progress.records]
 
 
 @pytest.mark.parametrize("ahead", [7, 12, 25])
 def test_rounds_behind_catch_up_before_all_go_on_together(ahead):
     whole = experiment(rounds=3)
-    for count, _ in enumerate(whole.rounds[1].training.steps(), start=1):
+    for count, _ in enumerate(whole.of_round(1).training.steps(), start=1):
         if count == ahead:  # of a record, then ten batches and a record in each epoch
             break
     assert whole.training.stacked
@@ -258,7 +255,7 @@ def test_the_seconds_of_all_rounds_together_are_those_that_went_by():
     whole = experiment("dataset.Disk.train=2000", "training.evaluate_train=false", rounds=3)
     start = perf_counter()
     list(whole.train())
-    assert 0 < sum(one.learner.progress.seconds for one in whole.rounds) <= perf_counter() - start
+    assert 0 < sum(one.progress.seconds for one in whole.rounds) <= perf_counter() - start
 
 
 @pytest.mark.parametrize("after", [15, 16, 17, 28])
@@ -322,5 +319,5 @@ def test_train_eval_and_predict_know_rounds(tmp_path, cli):
     assert [(row["round"], row["epoch"]) for row in rows] == [(str(r), str(e)) for r in range(3) for e in range(4)]
 
 
-def test_the_rounds_of_one_learner_are_not_stacked():
-    assert not Rounds([experiment().learner]).stacked
+def test_a_single_round_is_not_stacked():
+    assert not experiment().training.stacked

@@ -113,7 +113,7 @@ def test_epoch_0_has_the_old_figures(trained, started):
     _, old = trained(PLAIN)
     new = started(PLAIN, "", "runs/old", "training.epochs=1")
     records = list(new.train())
-    assert records[0].test_loss == old.learner.progress.records[-1].test_loss
+    assert records[0].test_loss == old.rounds[0].progress.records[-1].test_loss
     assert new.net.clock.step == 4  # its own updates only
 
 
@@ -287,7 +287,7 @@ def test_a_block_that_shares_has_the_inner_names_of_the_other(trained, started):
 
 def test_a_run_means_its_best_or_its_last(trained, started):
     run, old = trained(PLAIN, "", "training.evaluate_train=true", "optimizer.SGD.lr=1e-30")
-    best = old.learner.progress.best_epoch
+    best = old.rounds[0].progress.best_epoch
     assert best == 0
     new = started(PLAIN)
     assert (new.started.checkpoint, new.started.epoch) == (str(run.best_path), best)

@@ -1,5 +1,7 @@
 """A batch in pieces: the same gradients as the whole, and the same bytes for any number of workers."""
 
+from threading import Thread
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from tinynet.nn.layers.pooling import MaxPool2d
 from tinynet.nn.layers.shape import Flatten
 from tinynet.nn.losses import CrossEntropy
 from tinynet.nn.net import Net
-from tinynet.training.workers import IMAGES, Pieces
+from tinynet.training.workers import IMAGES, Pieces, replica
 
 
 def images_net(dtype="float64", *more):
@@ -71,19 +73,40 @@ def test_each_piece_has_masks_of_its_own(batch):
     ids=["dense", "dense over images", "mixes samples"],
 )
 def test_some_nets_run_in_one_piece(net):
-    pieces = Pieces(net, CrossEntropy())
-    pieces.run(np.zeros((4 * IMAGES, *net.input_shape)), np.zeros(4 * IMAGES, int))
-    assert pieces.pool is None
+    assert not Pieces(net, CrossEntropy()).cuts(np.zeros((4 * IMAGES, *net.input_shape)))
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_where_no_thread_can_be_started_one_worker_does_it_all(batch, monkeypatch, started):
+    x, y = batch
+    one, other = images_net(), images_net()
+    expected = Pieces(one, CrossEntropy()).run(x, y)
+    threads, start = [], Thread.start
+
+    def refuse(thread):
+        if len(threads) == started:
+            raise RuntimeError("can't start new thread")
+        threads.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(Thread, "start", refuse)
+    pieces = Pieces(other, CrossEntropy(), 3)
+    found = pieces.run(x, y)
+    assert found[0] == expected[0]
+    assert found[1].tobytes() == expected[1].tobytes()
+    assert other.vector.all_gradients.tobytes() == one.vector.all_gradients.tobytes()
+    assert pieces.workers == 1
+    pieces.run(x, y)
 
 
 def test_a_replica_shares_parameters_and_nothing_else(batch):
     net = images_net()
-    replica = net.replica()
+    twin = replica(net)
     net.parameters[0].tensor[...] = 7
-    assert (replica.parameters[0].tensor == 7).all()
-    replica.forward(batch[0][:2])
-    replica.backward(np.ones((2, 4)))
-    assert replica.vector.gradient.any()
+    assert (twin.parameters[0].tensor == 7).all()
+    twin.forward(batch[0][:2])
+    twin.backward(np.ones((2, 4)))
+    assert twin.vector.gradient.any()
     assert not net.vector.gradient.any()
 
 

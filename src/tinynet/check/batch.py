@@ -9,12 +9,13 @@ from tinynet.config.config import Config
 from tinynet.data.targets import encode
 from tinynet.nn.losses import BinaryCrossEntropy
 from tinynet.nn.random import Stream
-from tinynet.training.builder import Parts, describe
+from tinynet.training.builder import build_round, describe
+from tinynet.training.round import Round
 
 SAMPLES = 4
 
 
-def in_float64(config: Config) -> Parts:
+def in_float64(config: Config) -> Round:
     """The parts of a config in float64, without data.
 
     Raises
@@ -25,10 +26,10 @@ def in_float64(config: Config) -> Parts:
         If a person's own file, which says how wide a sample is, is missing or broken.
     """
     config = replace(config, dtype="float64")
-    return Parts.of(config, describe(config))
+    return build_round(config, describe(config))
 
 
-def random_batch(parts: Parts, samples: int, name: str = "check") -> tuple[Array, Array]:
+def random_batch(parts: Round, samples: int, name: str = "check") -> tuple[Array, Array]:
     """Random samples and targets of the kind that the parts are trained with.
 
     Pixels are from 0 to 1, other inputs and the targets of a regression from N(0, 1), all classes equally likely.

@@ -14,7 +14,7 @@ from tinynet.common.arrays import Array
 from tinynet.nn.layers.dropout import Dropout
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.schedules import CosineLR, learning_rate_factor
-from tinynet.training.builder import Parts
+from tinynet.training.round import Round
 
 TOLERANCE = 1e-9
 STEPS = 10
@@ -78,7 +78,7 @@ class Parity:
 
 
 def compare(
-    parts: Parts, batch: Callable[[int], tuple[Array, Array]], tolerance: float = TOLERANCE, steps: int = STEPS
+    parts: Round, batch: Callable[[int], tuple[Array, Array]], tolerance: float = TOLERANCE, steps: int = STEPS
 ) -> Parity:
     """Train a net and its twin side by side.
 
@@ -104,7 +104,7 @@ def compare(
 
 
 class _Comparison:
-    def __init__(self, parts: Parts, tolerance: float, steps: int) -> None:
+    def __init__(self, parts: Round, tolerance: float, steps: int) -> None:
         self.parts, self.net = parts, parts.net
         self.twin = Twin(parts)
         masks = any(isinstance(layer, Dropout) and layer.p > 0 for layer in self.net.layers)

@@ -20,7 +20,7 @@ from tinynet.nn.losses import L1, MSE, BinaryCrossEntropy, CrossEntropy, Huber, 
 from tinynet.nn.optimizers import SGD, Adam, AdamW, Optimizer
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.schedules import CosineLR, LinearWarmup, Schedule, StepLR
-from tinynet.training.builder import Parts
+from tinynet.training.round import Round
 
 
 class MissingTorchError(TinynetError):
@@ -141,7 +141,7 @@ class Twin:
         If PyTorch is not installed.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Round) -> None:
         self.torch, self.parts, self.net = torch_module(), parts, parts.net
         self._refuse_what_pytorch_lacks()
         # Each parameter or buffer, its tensor in PyTorch, and the layer that owns it.

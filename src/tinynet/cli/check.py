@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tinynet.check.differences import Comparison, Settings
     from tinynet.check.findings import Part, Report, Tensor
     from tinynet.check.parity import Parity
-    from tinynet.training.builder import Parts
+    from tinynet.training.round import Round
 
 
 @click.command("check")
@@ -74,7 +74,7 @@ def command(
     return 0 if right else 1
 
 
-def _check(parts: Parts, samples: int, tolerance: float | None, everything: bool) -> tuple[Report, Settings]:
+def _check(parts: Round, samples: int, tolerance: float | None, everything: bool) -> tuple[Report, Settings]:
     """The check, with a bar on a terminal."""
     from tqdm import tqdm
 
@@ -95,7 +95,7 @@ def _check(parts: Parts, samples: int, tolerance: float | None, everything: bool
         return check(parts.net, parts.loss, *random_batch(parts, samples), settings), settings
 
 
-def _text(parts: Parts, report: Report, settings: Settings) -> str:
+def _text(parts: Round, report: Report, settings: Settings) -> str:
     """The table, what is wrong, and a sentence."""
     from tinynet.cli.output import table
 
@@ -144,7 +144,7 @@ def _sentence(report: Report, settings: Settings) -> str:
     return f"Of {count} gradients {' and '.join(told)}.{rest}"
 
 
-def _wrong(parts: Parts, report: Report) -> list[str]:
+def _wrong(parts: Round, report: Report) -> list[str]:
     """What is wrong, each with its place in the config."""
     lines = []
     blamed = any(part.faults for part in report.parts)
@@ -217,7 +217,7 @@ def _comparison_json(found: Comparison | None) -> dict[str, Any] | None:
     }
 
 
-def _compare(parts: Parts, samples: int, tolerance: float | None) -> Parity:
+def _compare(parts: Round, samples: int, tolerance: float | None) -> Parity:
     from tinynet.check.batch import random_batch
     from tinynet.check.parity import TOLERANCE, compare
 

@@ -66,8 +66,8 @@ def _evaluate(path: str, split: str, number: int | None) -> dict[str, Any]:
         epochs = checkpoint.epochs
         return found | _figures(experiment.of_round(number or 0), split) | {"epoch": epochs[number or 0]}
     rounds = [
-        {"round": k, "seed": one.config.seed, "epoch": epoch} | _figures(one, split)
-        for k, (one, epoch) in enumerate(zip(experiment.rounds, checkpoint.epochs, strict=True))
+        {"round": k, "seed": experiment.rounds[k].config.seed, "epoch": epoch} | _figures(experiment.of_round(k), split)
+        for k, epoch in enumerate(checkpoint.epochs)
     ]
     return found | _over(rounds) | {"per_round": rounds}
 

@@ -16,7 +16,7 @@ from tinynet.cli.trace import write_trace
 
 if TYPE_CHECKING:
     from tinynet.explain.network import Explanation, LayerEntry, ParameterEntry
-    from tinynet.training.builder import Parts
+    from tinynet.training.round import Round
 
 LEGEND = (
     "Forward, a layer takes x and gives y; on the way back it takes dy, gives dx, and adds up the gradients of its "
@@ -79,19 +79,19 @@ def command(
     tell(str(page))
 
 
-def _open(target: str, overrides: tuple[str, ...], with_data: bool) -> tuple[Parts, str]:
+def _open(target: str, overrides: tuple[str, ...], with_data: bool) -> tuple[Round, str]:
     """The network of a config, or of a checkpoint or run; and what its parameters are."""
     from tinynet.config.config import load
-    from tinynet.training.builder import Parts, describe
+    from tinynet.training.builder import build_round, describe
     from tinynet.training.experiment import build, restore
 
     if not (Path(target).is_dir() or target.endswith(".npz")):
         config = load(target, *overrides)
         if not with_data:
-            return Parts.of(config, describe(config)), ""
+            return build_round(config, describe(config)), ""
         experiment = build(config)
         taken = f", with those taken from {experiment.started.checkpoint}" if experiment.started else ""
-        return experiment, f"the initial ones of seed {config.seed}{taken}"
+        return experiment.rounds[0], f"the initial ones of seed {config.seed}{taken}"
     if overrides:
         raise click.UsageError(f"--set changes a config, but {target} is trained already. Leave --set out.")
     from tinynet.runs.run import find_checkpoint
@@ -99,7 +99,7 @@ def _open(target: str, overrides: tuple[str, ...], with_data: bool) -> tuple[Par
 
     file = find_checkpoint(target)
     checkpoint = checkpoints.read(file)
-    return restore(checkpoint, str(file)), f"those of epoch {checkpoint.epoch} in {file}"
+    return restore(checkpoint, str(file)).rounds[0], f"those of epoch {checkpoint.epoch} in {file}"
 
 
 def _write(page: Page, found: Explanation, in_full: bool) -> None:

@@ -60,7 +60,7 @@ class Progress:
                 self.bar.set_postfix_str(self._figures(record, ("test_loss", "test_error")), refresh=False)
             self.bar.refresh()
         elif record is not None:
-            one_by_one = len(self.training.learners) > 1 and not self.training.stacked
+            one_by_one = len(self.training.rounds) > 1 and not self.training.stacked
             which = f"round {record.round}, " if one_by_one else ""
             say(f"{which}epoch {record.epoch}/{self.epochs}: {self._figures(record, FIGURES)}")
         else:
@@ -69,11 +69,11 @@ class Progress:
 
     def _waits(self, record: Record) -> bool:
         """Whether other rounds, trained at the same time, have still to be measured after this epoch."""
-        learners = self.training.learners
-        if len(learners) == 1 or not self.training.stacked:
+        rounds = self.training.rounds
+        if len(rounds) == 1 or not self.training.stacked:
             return False
-        behind = (one for one in learners if not one.finished and one.progress.epoch < record.epoch)
-        return any(behind) or any(not one.progress.records for one in learners)
+        behind = (one for one in rounds if not one.finished and one.progress.epoch < record.epoch)
+        return any(behind) or any(not one.progress.records for one in rounds)
 
     def _figures(self, record: Record, names: tuple[str, ...]) -> str:
         """Figures as text: of rounds that are trained at the same time the mean, else of the round under way."""

@@ -233,7 +233,7 @@ def _already_finished(run: Run, experiment: Experiment, as_json: bool) -> int:
     if as_json:
         print_json({"run": str(run.folder), **figures_of(experiment, "finished")})
     elif _stopped_early(experiment):
-        done = max(learner.progress.epoch for learner in experiment.training.learners)
+        done = max(one.progress.epoch for one in experiment.rounds)
         tell(
             f"{run.folder} is finished: early stopping ended it after {counted(done, 'epoch')}. "
             f"To train further, train {run.folder / 'resolved.yaml'} anew with a larger patience."
@@ -248,7 +248,7 @@ def _already_finished(run: Run, experiment: Experiment, as_json: bool) -> int:
 
 
 def _stopped_early(experiment: Experiment) -> bool:
-    return any(learner.progress.stopped_early for learner in experiment.training.learners)
+    return any(one.progress.stopped_early for one in experiment.rounds)
 
 
 def _dry_run(experiment: Experiment, as_json: bool) -> int:
@@ -258,7 +258,9 @@ def _dry_run(experiment: Experiment, as_json: bool) -> int:
 
     net = experiment.net
     x, labels, targets = next(iter(Loader(experiment.dataset.train, experiment.config.training.batch_size)))
-    value, gradient = experiment.loss(net.forward(x, training=True), compare_with(experiment, labels, targets))
+    value, gradient = experiment.loss(
+        net.forward(x, training=True), compare_with(experiment.rounds[0], labels, targets)
+    )
     net.backward(gradient)
     if as_json:
         layers = [

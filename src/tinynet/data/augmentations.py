@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -11,7 +12,9 @@ import numpy as np
 
 from tinynet.common.arrays import Array
 from tinynet.common.components import Component, PositiveInt
+from tinynet.data.loader import Scaling
 from tinynet.nn.layers.images import from_memory, to_memory
+from tinynet.nn.random import Stream
 
 
 @dataclass(eq=False, kw_only=True)
@@ -31,6 +34,28 @@ class Augmentation(Component, abstract=True):
         rng
             Where all samples of the batch are drawn from.
         """
+
+
+def augment(x: Array, augmentations: Sequence[Augmentation], scaling: Scaling | None, seed: int, step: int) -> Array:
+    """A training batch with all augmentations applied, one after the other.
+
+    The images are changed before standardising: what comes in at the edges is black, not the mean.
+
+    Parameters
+    ----------
+    x
+        (N, C, H, W), as the net gets it.
+    augmentations
+        As the config lists them; each has a stream of its own.
+    scaling
+        How x was standardised, or None.
+    seed, step
+        Of the training, and its updates so far: the random draws are a function of both.
+    """
+    images = x if scaling is None else scaling.undo(x).astype(x.dtype)
+    for index, augmentation in enumerate(augmentations):
+        images = augmentation(images, Stream(seed, "augmentation", str(index)).at(step))
+    return images if scaling is None else scaling.apply(images).astype(x.dtype)
 
 
 @dataclass(eq=False)

@@ -52,6 +52,8 @@ def _taken(values: Array, index: Array | slice) -> Array:
 class Loader:
     """Goes through a split batch by batch: yields (x, labels, targets), whose last batch may be short.
 
+    With several rounds each has an axis of them in front.
+
     labels are 1-D class indices, targets 2-D vectors (seeds/002); either is None where the split has none.
 
     Parameters
@@ -61,7 +63,7 @@ class Loader:
     batch_size
         Rows in a batch.
     order
-        Row numbers in the order to take them; by default as they stand.
+        Row numbers in the order to take them, (n,), or for several rounds (rounds, n); by default as they stand.
     first
         Batch to begin with, to go on in the middle of an epoch.
     """
@@ -70,7 +72,7 @@ class Loader:
         if batch_size < 1:
             raise OptionError(f"batch_size must be a whole number > 0, not {batch_size}")
         self.split, self.batch_size, self.order, self.first = split, batch_size, order, first
-        self.rows = len(split) if order is None else len(order)
+        self.rows = len(split) if order is None else order.shape[-1]
 
     def __len__(self) -> int:
         """Batches in the whole split, or in the whole order."""
@@ -79,17 +81,19 @@ class Loader:
     def __iter__(self) -> Iterator[tuple[Array, Array | None, Array | None]]:
         size = self.batch_size
         # Gathering rows costs a few µs a call, so it is done for many batches at once, up to about 1 MB of inputs.
-        row_bytes = max(1, self.split.x[:1].nbytes)
+        rounds = 1 if self.order is None or self.order.ndim == 1 else len(self.order)
+        before = (slice(None),) if rounds > 1 else ()
+        row_bytes = max(1, self.split.x[:1].nbytes * rounds)
         block = size * max(1, 2**20 // (row_bytes * size))
         for start in range(self.first * size, self.rows, block):
-            rows: Array | slice = slice(start, start + block)
-            part = self.split.rows(rows if self.order is None else self.order[rows])
+            stop = min(start + block, self.rows)
+            part = self.split.rows(slice(start, stop) if self.order is None else self.order[..., start:stop])
             x, labels, targets = part.x, part.labels, part.targets
-            for i in range(0, len(x), size):
-                j = i + size
-                inputs = pixels(x[i:j], part.scaling) if x.dtype == np.uint8 else x[i:j]
-                goals = None if targets is None else inputs if targets is x else targets[i:j]
-                yield inputs, None if labels is None else labels[i:j], goals
+            for i in range(0, stop - start, size):
+                batch = (*before, slice(i, i + size))
+                inputs = pixels(x[batch], part.scaling) if x.dtype == np.uint8 else x[batch]
+                goals = None if targets is None else inputs if targets is x else targets[batch]
+                yield inputs, None if labels is None else labels[batch], goals
 
 
 @dataclass

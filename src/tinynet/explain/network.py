@@ -21,7 +21,7 @@ from tinynet.nn.layer import Layer
 from tinynet.nn.layers import plain
 from tinynet.nn.net import Net
 from tinynet.nn.parameter import Parameter
-from tinynet.training.builder import Parts
+from tinynet.training.round import Round
 
 
 @dataclass
@@ -129,7 +129,7 @@ class Explanation:
 
 
 def explain(
-    parts: Parts,
+    parts: Round,
     layer: str | None = None,
     sample: int | None = None,
     split: str = "test",
@@ -188,7 +188,7 @@ def explain(
     return found
 
 
-def _targets(parts: Parts) -> str:
+def _targets(parts: Round) -> str:
     """What the loss compares outputs with."""
     known, chosen = parts.description, parts.config.dataset.options["targets"]
     if chosen == "inputs":

@@ -15,8 +15,8 @@ from tinynet.data.dataset import SPLITS
 from tinynet.data.loader import Loader
 from tinynet.nn.layer import Layer
 from tinynet.nn.net import Net
-from tinynet.training.builder import Parts
 from tinynet.training.evaluation import classify, compare_with
+from tinynet.training.round import Round
 
 # The arrays that a method was given, and those it returned.
 Call = tuple[tuple[Array, ...], tuple[Array, ...]]
@@ -80,7 +80,7 @@ class Trace:
     dx: Numbers
 
 
-def trace(parts: Parts, sample: int, split: str = "test") -> Trace:
+def trace(parts: Round, sample: int, split: str = "test") -> Trace:
     """Send a sample through the net and the gradient of its loss back.
 
     Parameters
@@ -145,7 +145,7 @@ def _passage(layer: Layer, forward: Call, backward: Call) -> Passage:
     )
 
 
-def _row(parts: Parts, sample: int, split: str) -> tuple[Array, Array | None, Array | None]:
+def _row(parts: Round, sample: int, split: str) -> tuple[Array, Array | None, Array | None]:
     """The sample as a batch of one: (x, labels, targets)."""
     data = parts.dataset.split(split) if split in SPLITS else None
     if data is None:

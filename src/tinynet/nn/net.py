@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from tinynet.nn.optimizers import Optimizer
 from tinynet.nn.parameter import FlatVector, Parameter
 from tinynet.nn.random import Clock
 from tinynet.nn.shapes import set_up
+from tinynet.nn.summary import summary
 
 
 class Net:
@@ -68,10 +68,12 @@ class Net:
         self.output_shape = self.shapes[-1]
         self.parameters = _unique(p for layer in self.layers for p in layer.parameters)
         self.buffers = _unique(b for layer in self.layers for b in layer.buffers)
-        self.vector = FlatVector(self._all(), self.dtype)
+        self.vector = FlatVector([*self.parameters, *self.buffers], self.dtype)
         self._plan()
         # How many nets this one computes at once, if it is a stack of them.
         self.rounds: int | None = None
+        # The last output. The net keeps it itself: a layer of a person's own may not.
+        self.y: Array = np.empty(0)
 
     def _plan(self) -> None:
         """What forward and backward need to know of the graph."""
@@ -114,6 +116,7 @@ class Net:
         if self.graph.is_chain:  # which needs no account of who reads whom
             for layer in self.layers:
                 y = layer.forward(y, training)
+            self.y = y
             return y
         outputs: list[Any] = [y]
         for layer, source in zip(self.layers, self._sources, strict=True):
@@ -123,6 +126,7 @@ class Net:
                 forward: Any = layer.forward
                 y = forward(*[outputs[i] for i in source], training=training)
             outputs.append(y)
+        self.y = y
         return y
 
     def __call__(self, x: npt.ArrayLike, training: bool = False) -> Array:
@@ -143,9 +147,9 @@ class Net:
         ShapeError
             If the gradient has another shape than the last output, or there is none.
         """
-        if gradient.shape != self.layers[-1].y.shape:
-            wanted = self.layers[-1].y.shape
-            raise ShapeError(f"the gradient has shape {gradient.shape}, the last output {wanted}. Call forward first.")
+        if gradient.shape != self.y.shape:
+            what = f"the gradient has shape {gradient.shape}, the last output {self.y.shape}"
+            raise ShapeError(f"{what}. Call forward first.")
         for layer in self._first_learners:
             layer.needs_dx = to_input
         if self.graph.is_chain:
@@ -187,71 +191,11 @@ class Net:
         """Set all gradients to zero."""
         self.vector.zero_grad()
 
-    @staticmethod
-    def stack(nets: Sequence[Net]) -> Net:
-        """One net that computes several at once, alike but for their parameters and their random numbers.
-
-        Its tensors have an axis of rounds in front, and the parameters of each net are a row of them from now on.
-        """
-        found = copy.deepcopy(nets[0])
-        found.rounds = len(nets)
-        found.vector = FlatVector(found._all(), found.dtype, len(nets))
-        for tensors, gradients, net in zip(found.vector.all_tensors, found.vector.all_gradients, nets, strict=True):
-            net.vector.live_in(tensors, gradients)
-        for index, layer in enumerate(found.layers):
-            layer.streams = [stream for net in nets for stream in net.layers[index].streams]
-        return found
-
-    def replica(self) -> Net:
-        """A copy of this net that shares its parameters, but has gradients and memories of its own."""
-        found = copy.deepcopy(self)
-        for mine, theirs in zip(self._all(), found._all(), strict=True):
-            theirs.share(mine)
-        return found
-
-    def _all(self) -> list[Parameter]:
-        return [*self.parameters, *self.buffers]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For copy and pickle: all but the vector, whose views would become copies."""
-        return {name: value for name, value in vars(self).items() if name != "vector"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self.vector = FlatVector(self._all(), self.dtype, self.rounds)
-
-    def blame(self) -> str:
-        """The first layer whose parameters, or else whose last output, hold NaN or infinity, as a sentence.
-
-        Where all are finite, it is the layer with the largest output.
-        """
-        for layer in self.layers:
-            if not all(np.isfinite(p.tensor).all() for p in layer.parameters):
-                return f"The first layer with NaN or infinity is {layer.name} (its parameters)."
-            if not np.isfinite(layer.y).all():
-                return f"The first layer with NaN or infinity is {layer.name} (its output)."
-        largest = max(self.layers, key=lambda layer: float(np.abs(layer.y).max(initial=0)))
-        return f"The largest output is that of {largest.name}, up to {np.abs(largest.y).max(initial=0):.3g}."
-
     def summary(self) -> str:
-        """A table of the layers: name, kind, what it reads where that is not the layer before, output shape of one
-        sample, count of parameters."""
-        rows = [("name", "layer", "inputs", "output", "parameters"), ("input", "", "", str(self.input_shape), "")]
-        for index, (node, shape) in enumerate(zip(self.graph.nodes, self.shapes, strict=True)):
-            layer = node.layer
-            names = ("input" if source < 0 else str(self.layers[source].name) for source in node.sources)
-            reads = "" if node.sources == [index - 1] else ", ".join(names)
-            count = f"{sum(p.tensor.size for p in layer.parameters):,}"
-            if layer.owner is not None and layer.parameters:
-                count = f"those of {layer.owner.name}"
-            elif layer.parameters and not layer.trainable:
-                count += " (frozen)"
-            rows.append((str(layer.name), type(layer).__name__, reads, str(shape), count))
-        columns = [column for column in range(5) if column != 2 or not self.graph.is_chain]
-        widths = [max(len(row[column]) for row in rows) for column in range(5)]
-        lines = ["  ".join(row[column].ljust(widths[column]) for column in columns).rstrip() for row in rows]
-        everything, learning = sum(p.tensor.size for p in self.parameters), self.vector.tensor.size
-        return "\n".join([*lines, f"{everything:,} parameters, {learning:,} of them trainable"])
+        """A table of the layers: see `tinynet.nn.summary`."""
+        return summary(self)
+
+    __repr__ = summary
 
 
 def _unique(parameters: Iterable[Parameter]) -> list[Parameter]:

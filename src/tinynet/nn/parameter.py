@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +88,10 @@ class FlatVector:
         tensors = np.zeros(size if rounds is None else (rounds, size), dtype)
         with np.errstate(over="ignore"):  # an initial value may be too large for the type: the builder tells it
             self.live_in(tensors, np.zeros_like(tensors))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For copy and pickle: made anew from the parameters, whose views would else become copies."""
+        return FlatVector, (self._ordered, self.all_tensors.dtype)
 
     def live_in(self, tensors: Array, gradients: Array) -> None:
         """Keep the values, but use these arrays from now on, such as rows of the vectors of several rounds."""

@@ -142,7 +142,7 @@ def worst(experiment: Experiment, split: Split) -> tuple[Array, Array, Array, bo
     with np.errstate(all="ignore"):
         chunks = [experiment.net.forward(x) for x, _, _ in Loader(split, IMAGE_CHUNK)]
         outputs = np.concatenate(chunks).astype(float)
-        predicted = classify(experiment, outputs)
+        predicted = classify(experiment.rounds[0], outputs)
         rows = np.flatnonzero(predicted != split.labels)
         outputs, found, true = outputs[rows], predicted[rows], split.labels[rows]
         probabilities = experiment.loss.probabilities(outputs)

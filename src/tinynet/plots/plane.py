@@ -151,7 +151,7 @@ def same_units(experiment: Experiment) -> bool:
 def decision_regions(experiment: Experiment) -> tuple[Array, tuple[float, float, float, float]]:
     """Class indices (GRID, GRID) over the plane, first row at the bottom, and (left, right, bottom, top)."""
     extent = limits(experiment)
-    return classify(experiment, _outputs_over(extent, experiment)).reshape(GRID, GRID), extent
+    return classify(experiment.rounds[0], _outputs_over(extent, experiment)).reshape(GRID, GRID), extent
 
 
 def agreement(nets: Sequence[Experiment]) -> tuple[Array, list[Array], Array]:
@@ -167,12 +167,12 @@ def agreement(nets: Sequence[Experiment]) -> tuple[Array, list[Array], Array]:
     total = np.zeros(())
     for net in nets:
         outputs = _outputs_over(limits(nets[0]), net)
-        found = classify(net, outputs).reshape(GRID, GRID)
+        found = classify(net.rounds[0], outputs).reshape(GRID, GRID)
         for k in np.unique(found):
             votes[k] = votes.get(k, 0) + (found == k)
         regions += [found] * (len(regions) < BORDERS)
         total = total + outputs
-    mean = classify(nets[0], total / len(nets)).reshape(GRID, GRID)
+    mean = classify(nets[0].rounds[0], total / len(nets)).reshape(GRID, GRID)
     none = np.zeros((GRID, GRID))
     count = 1 + max(*votes, int(mean.max()))
     return np.stack([votes.get(k, none) for k in range(count)]) / len(nets), regions, mean
@@ -180,7 +180,7 @@ def agreement(nets: Sequence[Experiment]) -> tuple[Array, list[Array], Array]:
 
 def mistakes(experiment: Experiment, split: Split) -> Array:
     """Whether the net is wrong (n,) for each sample of a split; as many as `evaluate` counts."""
-    return np.asarray(classify(experiment, outputs(experiment, split.x)) != split.labels)
+    return np.asarray(classify(experiment.rounds[0], outputs(experiment.rounds[0], split.x)) != split.labels)
 
 
 def class_names(description: Description, count: int = 0) -> list[str]:

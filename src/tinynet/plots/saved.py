@@ -90,8 +90,7 @@ def saved_by(run: Run, notes: list[str]) -> Saved | None:
     try:
         checkpoint = checkpoints.read(path)
         experiment = restore(checkpoint, str(path))
-        each = zip(experiment.rounds, checkpoint.epochs, strict=True)
-        rounds = {k: Saved(one, epoch, is_best, number=k) for k, (one, epoch) in enumerate(each)}
+        rounds = {k: Saved(experiment.of_round(k), e, is_best, number=k) for k, e in enumerate(checkpoint.epochs)}
         return Saved(experiment, checkpoint.epoch, is_best, rounds if len(rounds) > 1 else {})
     except TinynetError as error:
         notes.append(f"{str(error).removesuffix('.')}. Only the curves are drawn.")

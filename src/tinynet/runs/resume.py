@@ -16,8 +16,10 @@ from tinynet.nn.schedules import learning_rate_factor
 from tinynet.runs.provenance import now
 from tinynet.runs.run import Run
 from tinynet.training import checkpoint as checkpoints
+from tinynet.training.builder import build_round
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.experiment import Experiment, build, restore
+from tinynet.training.round import Round
 
 MEASURE = ("layers", "loss", "dtype")  # what a loss is of, but for the data
 # What may change, and leaves the experiment what it is.
@@ -86,7 +88,7 @@ def resume(
         again = {"at": now(), "command": list(command), "epoch": found.epoch, "changed": changed}
         run.meta["resumed"] = [*run.meta.get("resumed", []), again]
         run.meta["seeds"] = [one.config.seed for one in experiment.rounds]
-        run.meta["data_sha256"] = experiment.digest()
+        run.meta["data_sha256"] = experiment.rounds[0].digest()
     return run, experiment
 
 
@@ -104,7 +106,7 @@ def _from_the_beginning(run: Run, overrides: Sequence[str]) -> Experiment:
     before, config = load(resolved), load(resolved, *overrides)
     _check_changes(run, _changes(before, config), force=False)
     experiment = build(config)
-    if experiment.digest() != run.meta.get("data_sha256"):
+    if experiment.rounds[0].digest() != run.meta.get("data_sha256"):
         raise ChangedDataError(f"{run.folder}: the data have changed since the run began. Train {resolved} anew.")
     return experiment
 
@@ -133,10 +135,10 @@ def _check_changes(run: Run, changes: dict[Keys, list[object]], force: bool) -> 
 
 def _check_epochs(config: Config, experiment: Experiment) -> None:
     """A run goes on to a number of epochs that is left to do, and that its schedule leaves a learning rate for."""
-    epochs, training = config.training.epochs, experiment.training
-    begun = max(one.progress.epoch + (one.progress.batch > 0) for one in training.learners)
+    epochs = config.training.epochs
+    begun = max(one.progress.epoch + (one.progress.batch > 0) for one in experiment.rounds)
     if epochs < begun:
-        done = max(one.progress.epoch for one in training.learners)
+        done = max(one.progress.epoch for one in experiment.rounds)
         what = f"has done {done} already" if begun == done else f"is in epoch {begun} already"
         raise UsageError(f"training.epochs={epochs}: the run {what}")
     schedules = [spec.make() for spec in config.schedule]
@@ -152,7 +154,7 @@ def _fitted(found: Checkpoint, before: Config, config: Config) -> Checkpoint:
     """The checkpoint as config and data need it: what the optimizer remembers, and what is known of the data."""
     rounds, arrays = found.metadata.get("per_round", [found.metadata]), found.arrays
     own = [config] if len(rounds) == 1 else [config.of_round(number) for number in range(len(rounds))]
-    changed: list[dict[str, Any]] = [{"description": Experiment.of(one).description.to_json()} for one in own]
+    changed: list[dict[str, Any]] = [{"description": build_round(one).description.to_json()} for one in own]
     old, new = before.optimizer.make(), config.optimizer.make()
     if type(old) is not type(new) or old.state_names != new.state_names:
         arrays = {key: values for key, values in arrays.items() if not key.startswith(checkpoints.OPTIMIZER)}
@@ -163,14 +165,13 @@ def _fitted(found: Checkpoint, before: Config, config: Config) -> Checkpoint:
     return replace(found, arrays=arrays, metadata=rounds[0])
 
 
-def _begin_anew(one: Experiment, before: Config) -> None:
+def _begin_anew(one: Round, before: Config) -> None:
     """Begin anew what the changes have made meaningless."""
-    assert one.learner is not None
-    progress, training, config = one.learner.progress, one.config.training, one.config
+    progress, training, config = one.progress, one.config.training, one.config
     digest, one.data_sha256 = one.data_sha256, None
     progress.batch, progress.loss_sum, progress.errors, progress.samples = 0, 0.0, 0, 0
     same = one.digest() == digest and all(getattr(config, name) == getattr(before, name) for name in MEASURE)
     if not same or training.evaluate_train != before.training.evaluate_train:
-        progress.best_epoch, progress.best_loss, one.learner.best_parameters = None, None, None
+        progress.best_epoch, progress.best_loss, one.best_parameters = None, None, None
     if training.early_stopping != before.training.early_stopping:
         progress.watched, progress.waited, progress.stopped_early = None, 0, False

@@ -83,7 +83,7 @@ class Run:
             "started": now(),
             "finished": None,
             "seeds": [one.config.seed for one in experiment.rounds],
-            "data_sha256": experiment.digest(),
+            "data_sha256": experiment.rounds[0].digest(),
             "start_from": experiment.started and asdict(experiment.started),
             **made_with(command),
         }
@@ -188,7 +188,7 @@ class Run:
             self.held = None
 
     def _train(self, experiment: Experiment, watch: Callable[[Record | None], None]) -> str:
-        good = [learner.state() for learner in experiment.training.learners]
+        good = [one.state() for one in experiment.rounds]
         with self.writing():
             self._clear(experiment)
             self.write_config(experiment.config)
@@ -209,8 +209,8 @@ class Run:
         try:
             self._follow(experiment, watch, good)
         except DivergedError:
-            for learner, state in zip(experiment.training.learners, good, strict=True):
-                learner.take(state)
+            for one, state in zip(experiment.rounds, good, strict=True):
+                one.take(state)
             self._finish(experiment, "diverged")
             raise
         status = "finished" if experiment.training.finished else "interrupted"
@@ -226,7 +226,7 @@ class Run:
             if record is not None:
                 with self.writing():
                     metrics.append(self.folder, record)
-                good[record.round] = training.learners[record.round].state()
+                good[record.round] = training.rounds[record.round].state()
             if record is not None or moment - watched >= WATCH_SECONDS:
                 watch(record)
                 watched = moment
@@ -241,7 +241,7 @@ class Run:
         """Remove what a process that was killed had begun to write, and put a best.npz aside that is no longer it."""
         for folder in (self.folder, self.last_path.parent):
             clear(folder)
-        progress = [learner.progress for learner in experiment.training.learners]
+        progress = [one.progress for one in experiment.rounds]
         if self.best_path.exists() and any(one.best_epoch is None for one in progress):
             self.best_path.rename(self.best_path.with_name(f"best-before-{max(one.epoch for one in progress) + 1}.npz"))
 
@@ -258,7 +258,7 @@ class Run:
     def capture(experiment: Experiment) -> list[Checkpoint]:
         """A copy of all that the training is at this moment, round by round."""
         experiment.training.settle()
-        return [capture(learner) for learner in experiment.training.learners]
+        return [capture(one) for one in experiment.rounds]
 
     def save(self, rounds: list[Checkpoint], config: Config) -> None:
         """Write last.npz, and best.npz where each round has a best epoch."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy as np
 from tinynet.common.arrays import Array
 from tinynet.training.evaluation import evaluate
 from tinynet.training.experiment import Experiment
-from tinynet.training.learner import Learner
 from tinynet.training.record import COLUMNS, Record
+from tinynet.training.round import Round
 
 
 def figures_of(experiment: Experiment, status: str) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def figures_of(experiment: Experiment, status: str) -> dict[str, Any]:
     With several rounds each figure is the mean over them; `standard_deviation` (of a sample, n - 1), `minimum` and
     `maximum` hold their spread, and `per_round` those of each with its seed. `seconds` is the time of all.
     """
-    found = [_of_round(one, learner, status) for one, learner in _learners(experiment)]
+    found = [_of_round(one, status) for one in experiment.rounds]
     if len(found) == 1:
         return {"status": status, "epochs": found[0].pop("epochs"), "rounds": 1, **found[0]}
     last = over_rounds([one["last"] for one in found])
@@ -63,22 +63,16 @@ def _spread(numbers: Array) -> tuple[float, float, float, float]:
     return float(numbers.mean()), deviation, float(numbers.min()), float(numbers.max())
 
 
-def _learners(experiment: Experiment) -> Iterator[tuple[Experiment, Learner]]:
-    for one in experiment.rounds:
-        assert one.learner is not None
-        yield one, one.learner
-
-
-def _of_round(experiment: Experiment, learner: Learner, status: str) -> dict[str, Any]:
-    progress = learner.progress
+def _of_round(one: Round, status: str) -> dict[str, Any]:
+    progress = one.progress
     records, best_epoch = progress.records or [Record(0, 0)], progress.best_epoch
     # In the middle of an epoch the parameters are no longer those of the last record; a divergence puts those back.
     last = _figures(
-        experiment, records[-1], at_record=bool(progress.records) and (progress.batch == 0 or status == "diverged")
+        one, records[-1], at_record=bool(progress.records) and (progress.batch == 0 or status == "diverged")
     )
     best = None
-    if best_epoch is not None and learner.best_parameters is not None:
-        best = _with_parameters(experiment, learner.best_parameters, records[best_epoch])
+    if best_epoch is not None and one.best_parameters is not None:
+        best = _with_parameters(one, one.best_parameters, records[best_epoch])
     return {
         "epochs": progress.epoch,
         "seconds": progress.seconds,
@@ -90,21 +84,21 @@ def _of_round(experiment: Experiment, learner: Learner, status: str) -> dict[str
     }
 
 
-def _figures(experiment: Experiment, record: Record, at_record: bool = True) -> dict[str, Any]:
+def _figures(one: Round, record: Record, at_record: bool = True) -> dict[str, Any]:
     """A record's figures, and what it has no column for, which takes the net's parameters to be those of the record."""
     found = {name: record[name] for name in COLUMNS if name not in ("round", "learning_rate")}
-    test = evaluate(experiment, experiment.dataset.test)
+    test = evaluate(one, one.dataset.test)
     if test.errors is not None:
         return {**found, "test_commonest_error": test.commonest_error}
     r2, error = (test.r2, test.mean_absolute_error) if at_record else (None, None)
     return {**found, "test_r2": r2, "test_mean_absolute_error": error}
 
 
-def _with_parameters(experiment: Experiment, parameters: Array, record: Record) -> dict[str, Any]:
-    vector = experiment.net.vector.all_tensors
+def _with_parameters(one: Round, parameters: Array, record: Record) -> dict[str, Any]:
+    vector = one.net.vector.all_tensors
     present = vector.copy()
     vector[:] = parameters
     try:
-        return _figures(experiment, record)
+        return _figures(one, record)
     finally:
         vector[:] = present

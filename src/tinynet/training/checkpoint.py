@@ -20,7 +20,8 @@ from tinynet.common.files import replacing
 from tinynet.common.npz import read_npz
 from tinynet.config.config import Config
 from tinynet.nn.parameter import Parameter
-from tinynet.training.learner import Learner
+from tinynet.training.record import Progress
+from tinynet.training.round import Round
 
 FORMAT = 2
 PARAMETERS, BEST, OPTIMIZER = "parameters/", "best/", "optimizer/"
@@ -105,23 +106,23 @@ def of_round(checkpoint: Checkpoint, number: int) -> Checkpoint:
     return Checkpoint(arrays, metadata)
 
 
-def capture(learner: Learner) -> Checkpoint:
-    """A copy of all that a training is at this moment; it becomes JSON only when it is saved."""
-    parts, net = learner.parts, learner.parts.net
+def capture(one: Round) -> Checkpoint:
+    """A copy of all that a round is at this moment; it becomes JSON only when it is saved."""
+    net, progress = one.net, one.progress
     arrays = {PARAMETERS + p.name: p.tensor.copy() for p in (*net.parameters, *net.buffers)}
-    if learner.best_parameters is not None:
-        arrays |= {BEST + p.name: values for p, values in net.vector.views(learner.best_parameters)}
-    arrays |= {OPTIMIZER + name: vector.copy() for name, vector in parts.optimizer.state.items()}
+    if one.best_parameters is not None:
+        arrays |= {BEST + p.name: values for p, values in net.vector.views(one.best_parameters)}
+    arrays |= {OPTIMIZER + name: vector.copy() for name, vector in one.optimizer.state.items()}
     metadata = {
         "format": FORMAT,
         "tinynet": tinynet.__version__,
-        "config": parts.config,
-        "epoch": learner.progress.epoch,
+        "config": one.config,
+        "epoch": progress.epoch,
         "rounds": 1,
-        "description": parts.description,
-        "data_sha256": parts.digest(),
-        "progress": replace(learner.progress, records=list(learner.progress.records)),
-        "optimizer_steps": parts.optimizer.steps,
+        "description": one.description,
+        "data_sha256": one.digest(),
+        "progress": replace(progress, records=list(progress.records)),
+        "optimizer_steps": one.optimizer.steps,
         "step": net.clock.step,
     }
     return Checkpoint(arrays, metadata)
@@ -184,9 +185,10 @@ def restore_parameters(checkpoint: Checkpoint, parameters: list[Parameter], file
         raise CheckpointError(f"{file}: the checkpoint holds {', '.join(extra)}, which its config does not have")
 
 
-def restore_learner(checkpoint: Checkpoint, learner: Learner, file: str) -> None:
-    """Put the optimizer's state and the best parameters of a checkpoint into a learner with its progress."""
-    net, optimizer = learner.parts.net, learner.parts.optimizer
+def restore_training(checkpoint: Checkpoint, one: Round, file: str) -> None:
+    """Put the progress, the optimizer's state and the best parameters of a checkpoint into a round."""
+    net, optimizer = one.net, one.optimizer
+    one.progress = Progress.from_json(checkpoint.metadata["progress"])
     net.clock.step = int(checkpoint.metadata["step"])
     optimizer.steps = int(checkpoint.metadata["optimizer_steps"])
     for name in optimizer.state_names if optimizer.steps > 0 else ():
@@ -195,11 +197,11 @@ def restore_learner(checkpoint: Checkpoint, learner: Learner, file: str) -> None
     for key, values in checkpoint.arrays.items():  # what a person's own optimizer remembers in other shapes
         if key.startswith(OPTIMIZER) and net.clock.step > 0:
             optimizer.state.setdefault(key.removeprefix(OPTIMIZER), values)
-    if learner.progress.best_epoch is not None:
+    if one.progress.best_epoch is not None:
         best = np.empty_like(net.vector.all_tensors)
         for parameter, view in net.vector.views(best):
             view[...] = _array(checkpoint, BEST + parameter.name, view.shape, file)
-        learner.best_parameters = best
+        one.best_parameters = best
 
 
 def _array(checkpoint: Checkpoint, key: str, shape: tuple[int, ...], file: str) -> Array:

@@ -1,12 +1,13 @@
-"""The experiment: all that a config describes, ready to train, evaluate and predict from Python."""
+"""The experiment: a config and its rounds, ready to train, evaluate and predict from Python."""
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,38 +15,77 @@ import numpy.typing as npt
 from tinynet.common.arrays import Array, check_samples
 from tinynet.common.errors import CheckpointError, ConfigError, ShapeError, UsageError
 from tinynet.config.config import Config, from_json
-from tinynet.data.dataset import SPLITS, Description
+from tinynet.data.dataset import SPLITS, Data, Description
+from tinynet.data.targets import Coding
+from tinynet.nn.losses import Loss
+from tinynet.nn.net import Net
+from tinynet.nn.optimizers import Optimizer
 from tinynet.training import checkpoint as checkpoints
-from tinynet.training.builder import Parts, check_rounds
+from tinynet.training.builder import build_round, check_rounds, generated
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.evaluation import Figures, classify, evaluate, outputs
-from tinynet.training.learner import Learner
-from tinynet.training.record import Progress, Record
-from tinynet.training.rounds import Rounds
+from tinynet.training.record import Record
+from tinynet.training.round import Round
+from tinynet.training.rounds import Training
 from tinynet.training.transfer import Start, find_start, start
 
 
-@dataclass
-class Experiment(Parts):
-    """What a config describes, built: `net`, `loss`, `optimizer`, `dataset` with its splits, and the training.
+@dataclass(eq=False)
+class Experiment:
+    """A config and the rounds of its training, one or several.
 
-    Made by `tinynet.build(config)` or `tinynet.load_checkpoint(path)`. With several rounds (`training.rounds`) `rounds`
-    holds an experiment for each, and the net and all else here are those of the first.
+    Made by `tinynet.build(config)` or `tinynet.load_checkpoint(path)`. `net`, `loss`, `optimizer` and `dataset` are
+    those of the first round, and so is what `predict` and `evaluate` go by; `of_round` gives any other.
 
     Parameters
     ----------
+    config
+        Of all rounds.
+    rounds
+        In the order of their seeds.
     started
         What was taken from another run, by `start_from`; None without it, and from a checkpoint.
     """
 
+    config: Config
+    rounds: list[Round]
     started: Start | None = None
 
-    def __post_init__(self) -> None:
-        self.learner: Learner | None = Learner(self)
-        self.rounds: list[Experiment] = [self]
+    @property
+    def net(self) -> Net:
+        return self.rounds[0].net
+
+    @property
+    def loss(self) -> Loss:
+        return self.rounds[0].loss
+
+    @property
+    def optimizer(self) -> Optimizer:
+        return self.rounds[0].optimizer
+
+    @property
+    def dataset(self) -> Data:
+        """The splits, `train`, `validation` and `test`; read at the first use, if the experiment is a checkpoint's.
+
+        Raises
+        ------
+        DataError
+            If a file is missing or broken; ChangedDataError if it has changed since the training.
+        """
+        return self.rounds[0].dataset
+
+    @property
+    def description(self) -> Description:
+        """What there is to know of the dataset without loading it."""
+        return self.rounds[0].description
+
+    @property
+    def coding(self) -> Coding | None:
+        """How classes are coded as outputs; None in a regression or where the targets are the inputs."""
+        return self.rounds[0].coding
 
     @cached_property
-    def training(self) -> Rounds:
+    def training(self) -> Training:
         """The training of all rounds.
 
         Raises
@@ -53,10 +93,26 @@ class Experiment(Parts):
         UsageError
             If the experiment comes from best.npz, which holds parameters only.
         """
-        learners = [one.learner for one in self.rounds if one.learner is not None]
-        if len(learners) < len(self.rounds):
+        if any(one.parameters_only for one in self.rounds):
             raise UsageError("this checkpoint holds the best parameters only. To train on, load last.npz.")
-        return Rounds(learners)
+        return Training(self.rounds)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy and pickle: the rounds as they are, without what trains them at the moment."""
+        if "training" in vars(self):
+            self.training.settle()
+        return {name: value for name, value in vars(self).items() if name != "training"}
+
+    def __repr__(self) -> str:
+        count, net, training = len(self.rounds), self.net, self.config.training
+        done = sorted({one.progress.epoch for one in self.rounds})
+        layers = f"{len(net.layers)} layers, {sum(p.tensor.size for p in net.parameters):,} parameters"
+        return (
+            f"Experiment {self.config.name!r}: {self.config.dataset.cls.__name__}, {count} round{'s' * (count > 1)}\n"
+            f"  net: {net.input_shape} → {net.output_shape}, {layers}, {net.dtype}\n"
+            f"  training: {type(self.loss).__name__}, {type(self.optimizer).__name__}, "
+            f"epoch {' to '.join(map(str, done[:1] + done[1:][-1:]))} of {training.epochs}"
+        )
 
     def train(self) -> Iterator[Record]:
         """Train to the last epoch; yields a record per epoch and round, from epoch 0 on, the parameters it starts from.
@@ -84,7 +140,7 @@ class Experiment(Parts):
             last = len(self.rounds) - 1
             there = f"The rounds are 0 to {last}." if last else "There is one round only, 0."
             raise UsageError(f"there is no round {number}. {there}")
-        return self.rounds[number]
+        return Experiment(self.rounds[number].config, [self.rounds[number]])
 
     def predict(self, x: npt.ArrayLike) -> Array:
         """What the net says of inputs in their original units.
@@ -108,7 +164,7 @@ class Experiment(Parts):
         if self.coding is None:
             values, scaling = self.loss.values(predicted), self.description.target_scaling
             return values if scaling is None else scaling.undo(values)
-        found = classify(self, predicted)
+        found = classify(self.rounds[0], predicted)
         names = [self.description.class_name(i) for i in range(int(found.max(initial=0)) + 1)]
         numeric = all(name.lstrip("-").isdecimal() and str(int(name)) == name for name in names)
         return np.array([int(name) for name in names] if numeric else names)[found]
@@ -133,7 +189,7 @@ class Experiment(Parts):
             found = (found if scaling is None else scaling.apply(found)).astype(self.net.dtype)
         if not np.isfinite(found).all():
             raise ShapeError(f"the input holds numbers too large for {self.net.dtype}, as which the net computes.")
-        return outputs(self, found)
+        return outputs(self.rounds[0], found)
 
     def evaluate(self, split: str = "test") -> Figures:
         """The figures of a split: "train", "validation" or "test".
@@ -147,7 +203,7 @@ class Experiment(Parts):
         if found is None:
             hint = "`validation: 0.1` in the dataset makes one" if split in SPLITS else f"there are {', '.join(SPLITS)}"
             raise UsageError(f"there is no {split} split: {hint}")
-        return evaluate(self, found)
+        return evaluate(self.rounds[0], found)
 
 
 def build(config: Config) -> Experiment:
@@ -166,48 +222,42 @@ def build(config: Config) -> Experiment:
     if config.training.start_from is not None:
         file = find_start(config)
         checkpoint = checkpoints.read(file)
-        old, epochs = restore(checkpoint, file), checkpoint.epochs
-        if len(old.rounds) not in (1, config.training.rounds):
+        old, epochs = restore(checkpoint, file).rounds, checkpoint.epochs
+        if len(old) not in (1, config.training.rounds):
             count = config.training.rounds
-            message = (
-                f"{file} has {len(old.rounds)} rounds, but this training {count}. Write as many, or start from one."
-            )
+            message = f"{file} has {len(old)} rounds, but this training {count}. Write as many, or start from one."
             raise config.error(("training", "start_from"), message)
-    rounds: list[Experiment] = []
+    rounds: list[Round] = []
+    started: list[Start] = []
     for number in range(config.training.rounds):
         # Data from a file are the same in all rounds.
-        first = rounds[0] if rounds and not _generated(config) else None
-        one = Experiment.of(config.of_round(number), first.description if first else None)
+        first = rounds[0] if rounds and not generated(config) else None
+        one = build_round(config.of_round(number), first.description if first else None)
         one.first = first
         if number == 0:
             check_rounds(config, one)
         if old is not None:
-            which = number if len(old.rounds) > 1 else 0
-            one.started = start(one, old.of_round(which), file, epochs[which])
+            which = number if len(old) > 1 else 0
+            started.append(start(one, old[which], file, epochs[which]))
         rounds.append(one)
-    return _together(config, rounds)
-
-
-def _generated(config: Config) -> bool:
-    """Whether the samples are drawn by the seed, anew for each round."""
-    return bool(getattr(config.dataset.cls, "generated", False))
-
-
-def _together(config: Config, rounds: list[Experiment]) -> Experiment:
-    """The experiment of all rounds."""
-    if len(rounds) == 1:
-        return rounds[0]
-    for number, one in enumerate(rounds):
-        if one.learner is not None:
-            one.learner.round = number
-    found = copy.copy(rounds[0])
     # Starting from another run may have changed how the data are scaled.
-    found.config, found.rounds = replace(config, dataset=rounds[0].config.dataset), rounds
-    return found
+    config = replace(config, dataset=rounds[0].config.dataset)
+    return Experiment(config, _numbered(rounds), started[0] if started else None)
+
+
+def _numbered(rounds: list[Round]) -> list[Round]:
+    for number, one in enumerate(rounds if len(rounds) > 1 else ()):
+        one.number = number
+    return rounds
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Experiment:
     """The experiment of a checkpoint, with its parameters, optimizer state and position.
+
+    Parameters
+    ----------
+    path
+        The file, or a run's folder: its best.npz, or last.npz where there is none.
 
     The dataset's files are read at the first use of `dataset`, so that `predict` does not need them.
 
@@ -216,7 +266,10 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Experiment:
     CheckpointError
         If the file is missing, broken, of another format version, or no checkpoint.
     """
-    return restore(checkpoints.read(path), os.fspath(path))
+    found = checkpoints.of_run(Path(path)) if os.path.isdir(path) else path
+    if found is None:
+        raise CheckpointError(f"{path}: this folder holds no checkpoints/best.npz or last.npz of a run.")
+    return restore(checkpoints.read(found), os.fspath(found))
 
 
 def restore(checkpoint: Checkpoint, file: str, config: Config | None = None) -> Experiment:
@@ -233,26 +286,28 @@ def restore(checkpoint: Checkpoint, file: str, config: Config | None = None) -> 
     """
     try:
         config = config or from_json(checkpoint.metadata["config"], file)
-        rounds = config.training.rounds
-        if rounds > 1:
-            parts = [checkpoints.of_round(checkpoint, number) for number in range(rounds)]
-            found = [restore(one, file, config.of_round(number)) for number, one in enumerate(parts)]
-            for one in found[1:] if not _generated(config) else ():
-                one.first = found[0]
-            return _together(config, found)
-        metadata = checkpoint.metadata
-        experiment = Experiment.of(config, Description.from_json(metadata["description"]), restored=True)
-        experiment.data_sha256 = str(metadata["data_sha256"])
-        checkpoints.restore_parameters(checkpoint, [*experiment.net.parameters, *experiment.net.buffers], file)
-        if metadata["progress"] is None:
-            experiment.learner = None
-        else:
-            experiment.learner = Learner(experiment, Progress.from_json(metadata["progress"]))
-            checkpoints.restore_learner(checkpoint, experiment.learner, file)
+        count = config.training.rounds
+        parts = [checkpoints.of_round(checkpoint, number) for number in range(count)] if count > 1 else [checkpoint]
+        rounds = [_restored(one, file, config.of_round(number)) for number, one in enumerate(parts)]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{file}: the checkpoint's metadata is broken ({error})") from None
     except ConfigError as error:
         raise CheckpointError(f"{file}: the checkpoint's config does not fit this tinynet:\n{error}") from None
-    return experiment
+    for one in rounds[1:] if not generated(config) else ():
+        one.first = rounds[0]
+    return Experiment(config, _numbered(rounds))
+
+
+def _restored(checkpoint: Checkpoint, file: str, config: Config) -> Round:
+    """The round of a checkpoint of one."""
+    metadata = checkpoint.metadata
+    one = build_round(config, Description.from_json(metadata["description"]), restored=True)
+    one.data_sha256 = str(metadata["data_sha256"])
+    checkpoints.restore_parameters(checkpoint, [*one.net.parameters, *one.net.buffers], file)
+    if metadata["progress"] is None:
+        one.parameters_only = True
+    else:
+        checkpoints.restore_training(checkpoint, one, file)
+    return one

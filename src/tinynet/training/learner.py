@@ -1,10 +1,9 @@
-"""The training loop: batch by batch, one record an epoch. It prints nothing and writes no file."""
+"""The training loop: batch by batch, a record an epoch. It prints nothing and writes no file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import copy_context
-from dataclasses import replace
 from math import isfinite
 from time import perf_counter
 from typing import Any
@@ -13,199 +12,162 @@ import numpy as np
 
 from tinynet.common.arrays import Array
 from tinynet.common.errors import DivergedError
+from tinynet.data.augmentations import augment
 from tinynet.data.loader import Loader
-from tinynet.nn.random import Stream
-from tinynet.nn.schedules import learning_rate_factor
-from tinynet.training.builder import Parts
-from tinynet.training.evaluation import classify, compare_with, in_units, quick_figures
-from tinynet.training.record import Progress, Record
+from tinynet.training.evaluation import classify, in_units
+from tinynet.training.measuring import counts_errors, diverged, measure
+from tinynet.training.record import Record
+from tinynet.training.round import Round
+from tinynet.training.stacking import joined, stacked
 from tinynet.training.workers import Pieces
+
+END = object()
 
 
 class Learner:
-    """Trains a net.
+    """Trains the rounds that are in step: one, or several small ones stacked to one net.
 
     Parameters
     ----------
-    parts
-        The net and all that it is trained with.
-    progress
-        Where to go on; by default at the beginning.
-    best_parameters
-        The vector of all parameters at `progress.best_epoch`.
-    round
-        Which of several rounds this is, from 0.
+    rounds
+        At the same place of their training, and alike but for their seeds. What they know of their progress is up to
+        date after each epoch, and after `settle`.
+    workers
+        Threads for batches that are cut into pieces.
     """
 
-    def __init__(
-        self,
-        parts: Parts,
-        progress: Progress | None = None,
-        best_parameters: Array | None = None,
-        round: int | None = None,
-    ) -> None:
-        self.parts, self.round = parts, round
-        self.options = parts.config.training
-        self.progress = progress or Progress()
-        self.best_parameters = best_parameters
-        self.count_errors = parts.coding is not None and not self.options.evaluate_train
-        self.shuffle = Stream(parts.config.seed, "shuffle")
-        count = range(len(parts.augmentations))
-        self.streams = [Stream(parts.config.seed, "augmentation", str(index)) for index in count]
-        self.pieces = Pieces(parts.net, parts.loss)
-
-    @property
-    def finished(self) -> bool:
-        """Whether there is no epoch left."""
-        return self.progress.stopped_early or self.progress.epoch >= self.options.epochs
+    def __init__(self, rounds: Sequence[Round], workers: int = 1) -> None:
+        self.rounds, self.first = list(rounds), rounds[0]
+        self.options, self.loss = self.first.config.training, self.first.loss
+        self.net, self.optimizer, self.data = self.first.net, self.first.optimizer, self.first.dataset.train
+        if len(rounds) > 1:
+            self.net, self.optimizer = stacked(rounds)
+            self.data = joined([one.dataset.train for one in rounds])
+        self.pieces = Pieces(self.net, self.loss, workers)
+        self.counts_errors = counts_errors(self.first)
+        # Of the epoch under way; with several rounds arrays with a number for each.
+        self.loss_sum: Any = 0.0
+        self.errors: Any = 0
+        # Done since the rounds were last told.
+        self.batches, self.seconds = 0, 0.0
 
     def steps(self) -> Iterator[Record | None]:
-        """Train to the end; yields a record after each epoch, the first for the untrained net, and None after each
-        batch: there the caller may save, stop or draw.
+        """What is left of the epoch under way: None after each batch, where the caller may save, stop or draw, and then
+        a record for each round; at the beginning only the records of the untrained nets.
 
         Raises
         ------
         DivergedError
             If a loss or a parameter is NaN or infinite; it names the layer and the epoch.
         """
-        if not self.progress.records:
-            yield self.measure(0)
-        while not self.finished:
-            yield from self._epoch()
-            yield self.measure(self.progress.epoch + 1)
+        if self.first.progress.records:
+            yield from self._followed(self.epoch())
+        yield from self._measured()
 
-    def state(self) -> tuple[Any, ...]:
-        """A copy of all that training changes, for `take`."""
-        net, optimizer = self.parts.net, self.parts.optimizer
-        progress = replace(self.progress, records=list(self.progress.records))
-        memory = {name: vector.copy() for name, vector in optimizer.state.items()}
-        return progress, self.best_parameters, net.vector.all_tensors.copy(), net.clock.step, optimizer.steps, memory
+    def epoch(self) -> Iterator[None]:
+        """One epoch, batch by batch: forward, loss, backward, clip, step."""
+        for x, labels, targets in self._batches():
+            target: Any = labels if self.loss.takes_labels else targets
+            if self.pieces.cuts(x):
+                value, predicted = self.pieces.run(x, target)  # the same three lines, piece by piece on several threads
+            else:
+                predicted = self.net.forward(x, training=True)
+                value, gradient = self.loss(predicted, target)
+                self.net.backward(gradient, to_input=False)
+            self._check(value, x)
+            if self.options.clip_norm is not None:
+                self.net.vector.clip_norm(self.options.clip_norm)
+            self.net.update(self.optimizer)
+            self._count(value, predicted, labels, target)
+            yield None
 
-    def take(self, state: tuple[Any, ...]) -> None:
-        """Be as the learner was that gave this state."""
-        net, optimizer = self.parts.net, self.parts.optimizer
-        self.progress, self.best_parameters, tensors, net.clock.step, optimizer.steps, optimizer.state = state
-        net.vector.all_tensors[...] = tensors
+    def settle(self) -> None:
+        """Tell the rounds how far they are: after an epoch, and before their state is kept."""
+        if not self.batches:
+            return  # a round that has been measured since has begun its sums anew
+        sums = zip(self.rounds, np.atleast_1d(self.loss_sum), np.atleast_1d(self.errors), strict=True)
+        for one, loss_sum, errors in sums:
+            progress = one.progress
+            progress.loss_sum, progress.errors = float(loss_sum), int(errors)
+            progress.batch += self.batches
+            progress.samples = min(progress.batch * self.options.batch_size, len(one.dataset.train))
+            progress.seconds += self.seconds / len(self.rounds)
+            one.net.clock.step, one.optimizer.steps = self.net.clock.step, self.optimizer.steps
+        self.batches, self.seconds = 0, 0.0
 
-    def set_rate(self) -> None:
-        """Set the optimizer's factor to that of the epoch that is under way."""
-        parts = self.parts
-        parts.optimizer.factor = learning_rate_factor(parts.schedules, self.progress.epoch, self.options.epochs)
+    def _batches(self) -> Iterator[tuple[Array, Array | None, Array | None]]:
+        """The batches that are left of the epoch under way, with an axis of rounds in front where there are several."""
+        for one in self.rounds:
+            one.set_rate()
+        self.optimizer.factor = self.first.optimizer.factor
+        progress = [one.progress for one in self.rounds]
+        self.loss_sum, self.errors = progress[0].loss_sum, progress[0].errors
+        if len(progress) > 1:
+            self.loss_sum, self.errors = (np.array([getattr(p, n) for p in progress]) for n in ("loss_sum", "errors"))
+        for x, labels, targets in Loader(self.data, self.options.batch_size, self._order(), progress[0].batch):
+            if self.first.augmentations:
+                x, targets = self._augmented(x, targets)
+            yield x, labels, targets
 
-    def order(self) -> Array:
-        """The rows of the training split in the order of the epoch that is under way."""
-        count = len(self.parts.dataset.train)
-        if not self.options.shuffle:
-            return np.arange(count)
-        return self.shuffle.at(self.progress.epoch).permutation(count)
+    def _order(self) -> Array | None:
+        """The rows of an epoch in their order; with several rounds a row of them for each."""
+        if len(self.rounds) == 1:
+            return self.first.order() if self.options.shuffle else None
+        rows, samples = np.array([one.order() for one in self.rounds]), len(self.first.dataset.train)
+        # Data from a file are the same in all rounds, and there once.
+        return rows if len(self.data) == samples else rows + samples * np.arange(len(rows))[:, None]
 
-    def _epoch(self) -> Iterator[None]:
-        parts, progress, data = self.parts, self.progress, self.parts.dataset.train
-        self.set_rate()
-        order = self.order() if self.options.shuffle else None
-        # In a context of its own NumPy warns of no overflow, which shows in the loss; the caller's stays as it is.
+    def _augmented(self, x: Array, targets: Array | None) -> tuple[Array, Array | None]:
+        """A batch with its images changed, and its targets, which are the changed images in an autoencoder."""
+        one = self.first
+        x = augment(x, one.augmentations, one.description.input_scaling, one.config.seed, self.net.clock.step)
+        return x, x if one.config.dataset.options["targets"] == "inputs" else targets
+
+    def _check(self, value: Any, x: Array) -> None:
+        """Raise DivergedError where the loss of a batch is NaN or infinite."""
+        several = len(self.rounds) > 1
+        if np.isfinite(value).all() if several else isfinite(value):
+            return
+        self.settle()
+        number = int(np.argmin(np.isfinite(value)))
+        one, loss = self.rounds[number], float(np.atleast_1d(value)[number])
+        if several:
+            one.net.forward(x[number], training=True)  # for the layer to be found
+        batch = one.progress.batch + 1
+        raise diverged(one, one.progress.epoch + 1, f"the loss became {loss} in batch {batch}", self.pieces)
+
+    def _count(self, value: Any, predicted: Array, labels: Array | None, target: Array) -> None:
+        """Add the loss of a batch, in the data's own unit, and its wrong classifications to the sums of the epoch."""
+        several = len(self.rounds) > 1
+        if self.first.description.target_scaling is not None:
+            value = self.loss(*in_units(self.first, predicted, target))[0]
+        self.loss_sum = self.loss_sum + value * predicted.shape[several]
+        if self.counts_errors:
+            wrong = classify(self.first, predicted) != labels
+            self.errors = self.errors + np.count_nonzero(wrong, axis=-1 if several else None)
+        self.batches += 1
+
+    def _followed(self, epoch: Iterator[None]) -> Iterator[None]:
+        """An epoch, timed. It runs in a context where NumPy warns of no overflow, which shows in the loss; that of the
+        caller stays as it is."""
         quiet = copy_context()
         quiet.run(np.seterr, all="ignore")
         start = perf_counter()
-        for x, labels, targets in Loader(data, self.options.batch_size, order, first=progress.batch):
-            if parts.augmentations:
-                x, targets = quiet.run(self._augmented, x, targets)
-            value, errors = quiet.run(self._step, x, labels, targets)
-            progress.loss_sum += value * len(x)
-            progress.errors += errors
-            progress.samples += len(x)
-            progress.batch += 1
-            progress.seconds += perf_counter() - start
-            yield None
-            start = perf_counter()
+        try:
+            while quiet.run(next, epoch, END) is not END:
+                self.seconds += perf_counter() - start
+                yield None
+                start = perf_counter()
+        finally:
+            self.settle()  # the caller may leave in the middle
 
-    def _augmented(self, x: Array, targets: Array | None) -> tuple[Array, Array | None]:
-        """A training batch with its images changed, and its targets, which are the changed images in an autoencoder.
-
-        The images are changed before standardising: what comes in at the edges is black, not the mean.
-        """
-        parts, scaling = self.parts, self.parts.description.input_scaling
-        images = x if scaling is None else scaling.undo(x).astype(x.dtype)
-        for augmentation, stream in zip(parts.augmentations, self.streams, strict=True):
-            images = augmentation(images, stream.at(parts.net.clock.step))
-        if scaling is not None:
-            images = scaling.apply(images).astype(x.dtype)
-        return images, images if parts.config.dataset.options["targets"] == "inputs" else targets
-
-    def check_loss(self, value: float) -> None:
-        """Raise DivergedError if the loss of the batch under way is NaN or infinite."""
-        if not isfinite(value):
-            raise self._diverged(self.progress.epoch + 1, f"the loss became {value} in batch {self.progress.batch + 1}")
-
-    def _step(self, x: Array, labels: Array | None, targets: Array | None) -> tuple[float, int]:
-        """One update; the value of the batch's loss before it, and the wrong classifications."""
-        net = self.parts.net
-        target = compare_with(self.parts, labels, targets)
-        value, predicted = self.pieces.run(x, target)
-        self.check_loss(value)
-        if self.options.clip_norm is not None:
-            net.vector.clip_norm(self.options.clip_norm)
-        net.update(self.parts.optimizer)
-        errors = int(np.count_nonzero(classify(self.parts, predicted) != labels)) if self.count_errors else 0
-        if self.parts.description.target_scaling is not None:
-            value = self.parts.loss(*in_units(self.parts, predicted, target))[0]
-        return float(value), errors
-
-    def measure(self, epoch: int) -> Record:
-        """The record of the epoch just done, and what follows from it: the best so far, early stopping."""
-        progress, data = self.progress, self.parts.dataset
-        with np.errstate(all="ignore"):
-            if not np.isfinite(self.parts.net.vector.all_tensors).all():
-                raise self._diverged(epoch, "a parameter became NaN or infinite")
-            record = Record(round=self.round or 0, epoch=epoch, seconds=progress.seconds)
-            record.test_loss, record.test_error = quick_figures(self.parts, data.test)
-            if data.validation is not None:
-                record.validation_loss, record.validation_error = quick_figures(self.parts, data.validation)
-            if self.options.evaluate_train:
-                record.train_loss, record.train_error = quick_figures(self.parts, data.train)
-        if epoch > 0:
-            record.learning_rate = self.parts.optimizer.learning_rate
-            if not self.options.evaluate_train:
-                record.train_loss = progress.loss_sum / progress.samples
-                record.train_error = progress.errors / progress.samples if self.count_errors else None
-        for name in ("train_loss", "validation_loss", "test_loss"):
-            if record[name] is not None and not isfinite(record[name]):
-                raise self._diverged(epoch, f"{name} became {record[name]}")
-        progress.epoch = epoch
-        self._notice_best(record)
-        self._notice_stopping(record)
-        progress.records.append(record)
-        progress.batch, progress.loss_sum, progress.errors, progress.samples = 0, 0.0, 0, 0
-        return record
-
-    def _notice_best(self, record: Record) -> None:
-        """Never by the test set: the validation loss, or the training loss where it is measured after the epoch."""
-        loss = record.validation_loss
-        if loss is None and self.options.evaluate_train:
-            loss = record.train_loss
-        progress = self.progress
-        if loss is not None and (progress.best_loss is None or loss < progress.best_loss):
-            progress.best_epoch, progress.best_loss = progress.epoch, loss
-            self.best_parameters = self.parts.net.vector.all_tensors.copy()
-
-    def _notice_stopping(self, record: Record) -> None:
-        stopping, progress = self.options.early_stopping, self.progress
-        if stopping is None:
-            return
-        value: float = record[stopping.monitor]
-        if progress.watched is None or value < progress.watched - stopping.min_delta:
-            progress.watched, progress.waited = value, 0
-        else:
-            progress.waited += 1
-            progress.stopped_early = progress.waited >= stopping.patience
-
-    def _diverged(self, epoch: int, what: str) -> DivergedError:
-        optimizer = self.parts.optimizer
-        advice = f"Try a smaller learning rate (optimizer.{type(optimizer).__name__}.lr, now {optimizer.lr:g})"
-        advice += ", or training.clip_norm: 1." if self.options.clip_norm is None else "."
-        if epoch == 0:
-            advice = (
-                "Nothing was trained yet: the data's numbers are too large. Try standardize: true, or dtype: float64."
-            )
-        which = "" if self.round is None else f" of round {self.round}"
-        return DivergedError(f"the training{which} diverged in epoch {epoch}: {what}. {self.pieces.blame()} {advice}")
+    def _measured(self) -> Iterator[Record]:
+        """The records of the epoch just done; all rounds are measured before the first is given away."""
+        records: list[Record] = []
+        try:
+            for one in self.rounds:
+                records.append(measure(one, self.pieces))
+        except DivergedError:
+            yield from records
+            raise
+        yield from records

@@ -20,6 +20,7 @@ from tinynet.common.errors import TinynetError
 from tinynet.common.interrupts import SIGNALS
 from tinynet.training.learner import Learner
 from tinynet.training.record import Record
+from tinynet.training.round import Round
 
 # macOS has fork as well, but its own libraries do not bear it.
 POSSIBLE = sys.platform == "linux"
@@ -31,24 +32,26 @@ class SideBySide:
 
     Parameters
     ----------
-    learners
+    rounds
         Those that are not finished. They take over what their processes send: at each record, and in `settle`.
     workers
         Threads in all: as many processes, or fewer with some threads each.
     """
 
-    def __init__(self, learners: Sequence[Learner], workers: int) -> None:
-        self.waiting = deque(learners)
+    def __init__(self, rounds: Sequence[Round], workers: int) -> None:
+        self.waiting = deque(rounds)
         self.most = min(workers, len(self.waiting))
-        for learner in self.waiting:
-            learner.pieces.workers = max(1, workers // self.most)
-            learner.parts.dataset  # noqa: B018 (it is loaded here, once for all)
-        self.running: dict[Connection, tuple[Learner, Any]] = {}
+        self.threads = max(1, workers // self.most)
+        for one in self.waiting:
+            one.dataset  # noqa: B018 (it is loaded here, once for all)
+        self.running: dict[Connection, tuple[Round, Any]] = {}
         self.records: deque[Record] = deque()
         self.error: BaseException | None = None
 
     def steps(self) -> Iterator[Record | None]:
         """A record for each round and epoch as they come, and None now and then.
+
+        Where the system gives no process, rounds are left as they are.
 
         Raises
         ------
@@ -58,9 +61,7 @@ class SideBySide:
             If a process is ended from outside.
         """
         try:
-            while self.waiting or self.running:
-                while self.waiting and len(self.running) < self.most:
-                    self._start(self.waiting.popleft())
+            while self._start_some() or self.running:
                 for connection in wait(list(self.running), LOOK_SECONDS):
                     self._receive(connection)  # type: ignore[arg-type]
                 while self.records:
@@ -75,7 +76,7 @@ class SideBySide:
             self.running.clear()
 
     def settle(self) -> None:
-        """Bring all learners up to date, in the middle of an epoch too."""
+        """Bring all rounds up to date, in the middle of an epoch too."""
         asked = list(self.running)
         for connection in asked:
             with suppress(OSError):  # it may have ended meanwhile, and its last words are waiting
@@ -84,49 +85,63 @@ class SideBySide:
             while connection in self.running and not self._receive(connection):
                 pass
 
-    def _start(self, learner: Learner) -> None:
-        mine, its = get_context("fork").Pipe()
-        process = get_context("fork").Process(target=_train, args=(learner, its, os.getpid()), daemon=True)
-        process.start()
-        its.close()
-        self.running[mine] = learner, process
+    def _start_some(self) -> bool:
+        """Start as many processes as are to run at once; whether any was started."""
+        started = False
+        while self.waiting and len(self.running) < self.most:
+            mine, its = get_context("fork").Pipe()
+            arguments = (self.waiting[0], self.threads, its, os.getpid())
+            process = get_context("fork").Process(target=_train, args=arguments, daemon=True)
+            try:
+                process.start()
+            except BlockingIOError:  # there are as many as the system allows
+                self.most = len(self.running)
+                break
+            finally:
+                its.close()
+            self.running[mine] = self.waiting.popleft(), process
+            started = True
+        return started
 
     def _receive(self, connection: Connection) -> bool:
         """Take a message; whether it answers `settle`."""
-        learner, process = self.running[connection]
+        one, process = self.running[connection]
         try:
             record, state = connection.recv()
         except (EOFError, OSError):
             process.join()
             del self.running[connection]
-            if not learner.finished and self.error is None:
+            if not one.finished and self.error is None:
                 self.error = TinynetError(
-                    f"the process of round {learner.round} was ended from outside (exit status {process.exitcode}). "
+                    f"the process of round {one.number} was ended from outside (exit status {process.exitcode}). "
                     "Is there too little memory? `--workers 1` trains one round after another."
                 )
             return True
         if isinstance(record, BaseException):
             self.error = self.error or record
             return False
-        learner.take(state)
+        one.take(state)
         if record is not None:
             self.records.append(record)
         return record is None
 
 
-def _train(learner: Learner, connection: Connection, parent: int) -> None:
+def _train(one: Round, threads: int, connection: Connection, parent: int) -> None:
     """In a process of its own: train, send each record with the state after it, and the state where it is asked for."""
     for number in SIGNALS:  # the first process says when to stop
         signal.signal(number, signal.SIG_IGN)
+    learner = Learner([one], threads)
     try:
-        for record in learner.steps():
-            if record is not None:
-                connection.send((record, learner.state()))
-            while connection.poll():
-                connection.recv()
-                connection.send((None, learner.state()))
-            if os.getppid() != parent:
-                return
+        while not one.finished:
+            for record in learner.steps():
+                if record is not None:
+                    connection.send((record, one.state()))
+                while connection.poll():
+                    connection.recv()
+                    learner.settle()
+                    connection.send((None, one.state()))
+                if os.getppid() != parent:
+                    return
     except (EOFError, BrokenPipeError):  # the first process is gone
         return
     except Exception as error:

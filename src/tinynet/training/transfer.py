@@ -19,10 +19,10 @@ from tinynet.nn.layer import Layer
 from tinynet.nn.layers.block import Block
 from tinynet.nn.net import Net
 from tinynet.nn.parameter import Parameter
-from tinynet.training.builder import Parts
 from tinynet.training.checkpoint import of_run
 from tinynet.training.consistency import Problem
 from tinynet.training.rescaling import owner, rescale, scaling_problems
+from tinynet.training.round import Round
 
 AT = ("training", "start_from")
 Pairs = dict[str, tuple[Layer, Layer]]
@@ -73,7 +73,7 @@ def find_start(config: Config) -> str:
     return str(found)
 
 
-def start(parts: Parts, old: Parts, file: str, epoch: int) -> Start:
+def start(one: Round, old: Round, file: str, epoch: int) -> Start:
     """Give a net the parameters of another run, and its data the scaling that these are used to.
 
     Layers are the same where a person gave them the same name. Names such as `linear1` count only where all layers of
@@ -83,7 +83,7 @@ def start(parts: Parts, old: Parts, file: str, epoch: int) -> Start:
 
     Parameters
     ----------
-    parts
+    one
         Not trained yet. Its net, config, description and data change.
     old
         The other run's, as `restore` gives them.
@@ -96,24 +96,24 @@ def start(parts: Parts, old: Parts, file: str, epoch: int) -> Start:
         If a layer differs in kind or shape, `fresh` names one that is not there, nothing can be taken, or the data are
         scaled in one run and not in the other.
     """
-    fresh = _fresh(parts.config, parts.net)
+    fresh = _fresh(one.config, one.net)
     theirs = {str(layer.name): layer for layer in old.net.layers}
-    common = set(theirs) if _kinds(parts.net) == _kinds(old.net) else _given(parts) & _given(old)
-    own = {str(layer.name): layer for layer in _owners(parts.net)}
+    common = set(theirs) if _kinds(one.net) == _kinds(old.net) else _given(one) & _given(old)
+    own = {str(layer.name): layer for layer in _owners(one.net)}
     pairs = {name: (layer, theirs[name]) for name, layer in own.items() if name in common - fresh}
     found = Start(file, epoch, list(pairs), [name for name in own if name not in pairs], [], [])
     used = {owner(layer) for _, layer in pairs.values()}
     found.left = [str(layer.name) for layer in _owners(old.net) if layer.name not in used]
     problems: list[Problem] = (
-        [] if pairs else [(AT, f"takes nothing from {file}: {_why_nothing(parts.net, old.net, common & set(own))}")]
+        [] if pairs else [(AT, f"takes nothing from {file}: {_why_nothing(one.net, old.net, common & set(own))}")]
     )
-    problems += _differences(parts, pairs, file)
-    _raise(parts.config, problems or [*scaling_problems(parts, old, found.taken, file)])
+    problems += _differences(one, pairs, file)
+    _raise(one.config, problems or [*scaling_problems(one, old, found.taken, file)])
     for layer, other in pairs.values():
         values = _tensors(other)
         for name, parameter in _tensors(layer).items():
             parameter.tensor = values[name].tensor
-    found.notes = [*_notes(parts, old, found), *rescale(parts, old, found.taken)]
+    found.notes = [*_notes(one, old, found), *rescale(one, old, found.taken)]
     return found
 
 
@@ -142,11 +142,11 @@ def _owners(net: Net) -> Iterator[Layer]:
     return (layer for layer in net.layers if layer.owner is None and _tensors(layer))
 
 
-def _given(parts: Parts) -> set[str]:
+def _given(one: Round) -> set[str]:
     """The layers to whose names a person gave every part but the numbers: `stage.1.conv1` of `stage` and `conv1`."""
     found: set[str] = set()
-    for node in parts.net.graph.nodes:
-        specs = _specs(parts.config, node.place)
+    for node in one.net.graph.nodes:
+        specs = _specs(one.config, node.place)
         named = all(spec.options["name"] is not None for spec in specs)
         if specs[-1].cls is Block:
             # A copy of another block's layers, which has the names in it from there.
@@ -192,18 +192,18 @@ def _fresh(config: Config, net: Net) -> set[str]:
     return found
 
 
-def _differences(parts: Parts, pairs: Pairs, file: str) -> list[Problem]:
+def _differences(one: Round, pairs: Pairs, file: str) -> list[Problem]:
     """The layers of one name that differ in kind, in the shape of a parameter, or in what a number can be."""
-    assert parts.config.training.start_from is not None
+    assert one.config.training.start_from is not None
     found = []
     for name, (layer, other) in pairs.items():
         here, there = _described(layer), _described(other)
         largest = max((float(np.abs(p.tensor).max(initial=0)) for p in _tensors(other).values()), default=0.0)
         if here != there:
             found.append((name, f"{name!r} is {here} here, but {there} in {file}."))
-        elif largest > float(np.finfo(parts.net.dtype).max):
-            found.append((name, f"{name!r} holds {largest:.3g} in {file}, too large for {parts.net.dtype}."))
-    fresh = ", ".join([*parts.config.training.start_from.fresh, *(name for name, _ in found)])
+        elif largest > float(np.finfo(one.net.dtype).max):
+            found.append((name, f"{name!r} holds {largest:.3g} in {file}, too large for {one.net.dtype}."))
+    fresh = ", ".join([*one.config.training.start_from.fresh, *(name for name, _ in found)])
     return [(AT, f"{text} To begin anew with it, write `fresh: [{fresh}]` beside `checkpoint`.") for _, text in found]
 
 
@@ -234,9 +234,9 @@ def _first_difference(net: Net, old: Net) -> str:
     return f"the first to differ is {said[0]}, there {said[1]}"
 
 
-def _notes(parts: Parts, old: Parts, found: Start) -> Iterator[str]:
+def _notes(one: Round, old: Round, found: Start) -> Iterator[str]:
     """What was taken and what was not."""
-    net = parts.net
+    net = one.net
     tensors = [p for layer in _owners(net) if layer.name in found.taken for p in layer.parameters]
     what = listed(found.taken) if found.anew else f"all {len(found.taken)} layers with parameters"
     count = sum(p.tensor.size for p in tensors)

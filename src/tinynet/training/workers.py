@@ -7,6 +7,7 @@ the order of the pieces, and the cut follows from the config alone, so that 1, 2
 
 from __future__ import annotations
 
+import copy
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -32,26 +33,25 @@ class Pieces:
         Of a piece it counts by the piece's share of the batch.
     """
 
-    def __init__(self, net: Net, loss: Loss) -> None:
-        self.net, self.loss = net, loss
+    def __init__(self, net: Net, loss: Loss, workers: int = 1) -> None:
+        self.net, self.loss, self.workers = net, loss, workers
         # Products of dense layers lose by being cut; a layer that mixes the samples of a batch has to see all of them.
         mixes = any(getattr(layer, "mixes_samples", False) for layer in net.layers)
         images = any(len(shape) == 3 for shape in net.shapes)
         self.size = IMAGES if images and not mixes else None
-        self.workers = 1
         self.pool: ThreadPoolExecutor | None = None
         self.idle: SimpleQueue[Net] = SimpleQueue()
         self.gradients = np.empty((0, 0))
         self.batch: tuple[Array, Array] | None = None
 
+    def cuts(self, x: Array) -> bool:
+        """Whether a batch is to be cut: it has more samples than a piece."""
+        return self.size is not None and len(x) > self.size
+
     def run(self, x: Array, target: Array) -> tuple[float, Array]:
         """The loss and the outputs of a batch; adds its gradients to those of the net."""
+        assert self.size is not None
         self.batch = x, target
-        if self.size is None or len(x) <= self.size:
-            predicted = self.net.forward(x, training=True)
-            value, gradient = self.loss(predicted, target)
-            self.net.backward(gradient, to_input=False)
-            return value, predicted
         count = -(-len(x) // self.size)
         found = self._map(count)
         for gradients in self.gradients[:count]:
@@ -63,7 +63,7 @@ class Pieces:
         if self.pool is None:
             self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="tinynet")
             for _ in range(self.workers):
-                self.idle.put(self.net.replica())
+                self.idle.put(replica(self.net))
         if len(self.gradients) < count:
             self.gradients = np.empty((count, *self.net.vector.all_gradients.shape), self.net.dtype)
         if self.workers == 1:
@@ -74,6 +74,11 @@ class Pieces:
         sys.setswitchinterval(1e-4)
         try:
             jobs = [self.pool.submit(copy_context().run, self._piece, index) for index in range(count)]
+        except RuntimeError:  # the system gives no thread: a piece that was begun has to end, and is done again here
+            self.pool.shutdown(cancel_futures=True)
+            self.workers = 1
+            return self._map(count)
+        else:
             return [job.result() for job in jobs]
         finally:
             sys.setswitchinterval(usual)
@@ -94,18 +99,40 @@ class Pieces:
         self.idle.put(net)
         return value * share, predicted
 
-    def blame(self) -> str:
-        """As `Net.blame`, for the first piece of the last batch that holds NaN or infinity, or else for the last."""
-        sentence = self.net.blame()
-        if self.size is None or "NaN" in sentence or self.batch is None:
+    def blame(self, net: Net) -> str:
+        """As `blame`, for the first piece of the last batch that holds NaN or infinity, or else for the last."""
+        sentence = blame(net)
+        if self.batch is None or "NaN" in sentence:
             return sentence
         # A worker's replica remembers only its last piece.
         with np.errstate(all="ignore"):
-            for index, start in enumerate(range(0, len(self.batch[0]), self.size)):
-                self.net.clock.piece = index
-                self.net.forward(self.batch[0][start : start + self.size], training=True)
-                sentence = self.net.blame()
+            for index, start in enumerate(range(0, len(self.batch[0]), self.size or 1)):
+                net.clock.piece = index
+                net.forward(self.batch[0][start : start + (self.size or 1)], training=True)
+                sentence = blame(net)
                 if "NaN" in sentence:
                     break
-        self.net.clock.piece = 0
+        net.clock.piece = 0
         return sentence
+
+
+def replica(net: Net) -> Net:
+    """A copy of a net that shares its parameters, but has gradients and memories of its own."""
+    found = copy.deepcopy(net)
+    for mine, theirs in zip((*net.parameters, *net.buffers), (*found.parameters, *found.buffers), strict=True):
+        theirs.share(mine)
+    return found
+
+
+def blame(net: Net) -> str:
+    """The first layer whose parameters, or else whose last output, hold NaN or infinity, as a sentence.
+
+    Where all are finite, it is the layer with the largest output.
+    """
+    for layer in net.layers:
+        if not all(np.isfinite(p.tensor).all() for p in layer.parameters):
+            return f"The first layer with NaN or infinity is {layer.name} (its parameters)."
+        if not np.isfinite(layer.y).all():
+            return f"The first layer with NaN or infinity is {layer.name} (its output)."
+    largest = max(net.layers, key=lambda layer: float(np.abs(layer.y).max(initial=0)))
+    return f"The largest output is that of {largest.name}, up to {np.abs(largest.y).max(initial=0):.3g}."
