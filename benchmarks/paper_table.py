@@ -2,14 +2,14 @@
 
 python benchmarks/paper_table.py [CONFIG...] [--rounds R] [--set PATH=VALUE] [--out TABLE.md]
 
-The first table is Table I of seeds/002 made anew. Both sides have the same data in each round, but initial values and
-shuffling of their own; they take turns, round by round. Times are those of a training with the figures of both splits
-after each epoch.
+The first table is Table I of Feng, Sun and Wang, "Mini Deep-learning Framework", made anew. Both sides have the same
+data in each round, but initial values and shuffling of their own; they take turns, round by round. Times are those of a
+training with the figures of both splits after each epoch.
 
 The last table compares losses and errors of both splits after each epoch, in float64, over the same batches. "Each
-epoch": PyTorch takes tinynet's parameters after each epoch. "Whole training": before the first epoch only. The disk of
-seeds/002 at its learning rate of 0.1 is chaotic: a last bit changed at the beginning is a curve of its own some epochs
-later, in tinynet beside itself as in PyTorch beside tinynet. So it is there at a tenth of the rate too.
+epoch": PyTorch takes tinynet's parameters after each epoch. "Whole training": before the first epoch only. Their disk
+at its learning rate of 0.1 is chaotic: a last bit changed at the beginning is a curve of its own some epochs later, in
+tinynet beside itself as in PyTorch beside tinynet. So it is there at a tenth of the rate too.
 """
 
 import argparse

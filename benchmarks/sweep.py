@@ -1,4 +1,4 @@
-"""What seeds/004 reports: errors and times over dataset sizes, learning rates, batch sizes and epochs, beside PyTorch.
+"""Errors and times over dataset sizes, learning rates, batch sizes and epochs, beside PyTorch (Bian, Dankl, Mercan).
 
 python benchmarks/sweep.py --out FOLDER [--config CONFIG] [--rounds 5] [--axes size lr batch epochs] [--set PATH=VALUE]
 

@@ -402,7 +402,7 @@ def test_gradients_add_up_where_an_output_is_read_by_many():
     np.testing.assert_array_equal(bias.gradient, [[44]])
 
 
-def test_the_figure_of_seeds_003_by_central_differences():
+def test_the_figure_of_bigoni_and_ripamonti_by_central_differences():
     layers = [Linear(5), Tanh(), Linear(4, name="n2"), Tanh(name="last")]
     layers += [Linear(4, name="beside", inputs="input"), Sum(["last", "beside"], name="sum")]
     net, x, dy = Net(layers, (3,), dtype="float64"), spaced((6, 3)), spaced((6, 4), 1)

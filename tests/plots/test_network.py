@@ -56,7 +56,7 @@ def towers() -> Net:
 
 
 def figure_one() -> Net:
-    """That of seeds/003."""
+    """That of Bigoni and Ripamonti."""
     return Net(
         [
             Linear(25, name="Linear1"),

@@ -46,7 +46,8 @@ def test_every_paper_with_an_experiment_has_its_config():
 @pytest.mark.parametrize("name", [*DENSE, "tinyml"])
 def test_a_config_names_its_source_and_what_was_measured(name):
     comment = [line for line in (PAPERS / f"{name}.yaml").read_text(encoding="utf-8").splitlines() if line[0] == "#"]
-    assert any("seeds/00" in line for line in comment)
+    assert all(author in comment[0].lower() for author in name.removesuffix("-momentum").split("-"))
+    assert '"' in comment[0] or name == "tinyml", "no title"
     assert any("easured" in line and "±" in line for line in comment)
     assert config(name).name == name
 

@@ -54,7 +54,7 @@ class Loader:
 
     With several rounds each has an axis of them in front.
 
-    labels are 1-D class indices, targets 2-D vectors (seeds/002); either is None where the split has none.
+    labels are 1-D class indices, targets 2-D vectors (Feng, Sun and Wang); either is None where the split has none.
 
     Parameters
     ----------

@@ -94,7 +94,7 @@ class Disk(Plane):
     noise
         Share of labels that are flipped.
 
-    Source: seeds/002, section II; seeds/004.
+    Source: Feng, Sun and Wang, section II; Bian, Dankl and Mercan.
 
     Example: {Disk: {train: 1000}}
     """

@@ -28,7 +28,7 @@ def encode(labels: Array, coding: Coding, classes: int) -> Array:
     """Target vectors (n, width) for class indices (n,).
 
     ==============  =====================================================================
-    sign            (1, 1) for class 1, (-1, -1) for class 0                 [seeds/002]
+    sign            (1, 1) for class 1, (-1, -1) for class 0                 [Feng, Sun and Wang]
     binary          (1) for class 1, (0) for class 0
     one_hot         1 at the class, 0 elsewhere
     signed_one_hot  1 at the class, -1 elsewhere

@@ -51,7 +51,7 @@ def initial_values(init: Init, fan_in: int, fan_out: int, rng: np.random.Generat
     """Initial weights, as a function of their shape: by the name of a rule, all of one number, or from a file.
 
     ==================  ==========================================================================
-    uniform             U(-a, a), a = 1/√fan_in                     [seeds/002, eq. 6; PyTorch]
+    uniform             U(-a, a), a = 1/√fan_in                     [Feng, Sun and Wang, eq. 6; PyTorch]
     xavier_uniform      U(-a, a), a = √(6/(fan_in + fan_out))       [Glorot and Bengio 2010]
     xavier_normal       N(0, σ²), σ = √(2/(fan_in + fan_out))
     he_uniform          U(-a, a), a = √(6/fan_in)                   [He et al. 2015; PyTorch: kaiming]

@@ -75,7 +75,7 @@ class MSE(Loss):
 
     Mean over all N numbers of the batch. dŷ = 2/N (ŷ - y). In the target's unit, squared.
 
-    Source: seeds/002, eq. 11-12.
+    Source: Feng, Sun and Wang, eq. 11-12.
 
     Example: MSE
     """

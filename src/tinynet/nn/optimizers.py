@@ -79,7 +79,7 @@ class SGD(Optimizer):
     OptionError
         If nesterov is on without momentum.
 
-    Source: seeds/000; PyTorch's SGD.
+    Source: tinyml, Overview; PyTorch's SGD.
 
     Example: {SGD: {lr: 0.1, momentum: 0.9}}
     """

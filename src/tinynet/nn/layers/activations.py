@@ -18,7 +18,7 @@ class ReLU(Layer):
 
     x and y of any shape. dx = dy where x > 0, else 0.
 
-    Source: seeds/002, eq. 2-3.
+    Source: Feng, Sun and Wang, eq. 2-3.
 
     Example: ReLU
     """
@@ -81,7 +81,7 @@ class Tanh(Layer):
 
     x and y of any shape. dx = dy (1 - y²).
 
-    Source: seeds/002, eq. 4-5.
+    Source: Feng, Sun and Wang, eq. 4-5.
 
     Example: Tanh
     """

@@ -37,7 +37,7 @@ class Linear(Layer):
     ShapeError
         If a sample of the input is not flat, or the file is missing or its array has another shape.
 
-    Source: seeds/002, eq. 6-10.
+    Source: Feng, Sun and Wang, eq. 6-10.
 
     Example: {Linear: 25}
     """

@@ -48,7 +48,7 @@ class Sum(_Merge):
     ShapeError
         If there are fewer than two inputs, or they have different shapes.
 
-    Source: seeds/003.
+    Source: Bigoni and Ripamonti.
 
     Example: {Sum: [left, right]}
     """
