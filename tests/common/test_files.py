@@ -2,10 +2,16 @@
 
 import os
 import threading
+from pathlib import Path
 
+import platformdirs
+import platformdirs.macos
+import platformdirs.unix
+import platformdirs.windows
 import pytest
 
-from tinynet.common.files import replacing, write_text
+from tinynet.common.errors import UsageError
+from tinynet.common.files import data_folder, replacing, write_text
 
 
 def names(folder):
@@ -88,3 +94,48 @@ def test_writers_of_one_file_at_once_do_not_touch_each_other(tmp_path):
     assert len(content) == 100_000
     assert len(set(content)) == 1
     assert names(tmp_path) == ["file"]
+
+
+# The folder of the data
+
+
+@pytest.fixture
+def system(monkeypatch, tmp_path):
+    """Makes it a system of this kind, whose user has the home `tmp_path` and set nothing."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("TINYNET_DATA", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(platformdirs.windows, "get_win_folder", {"CSIDL_LOCAL_APPDATA": str(tmp_path / "Local")}.get)
+
+    def use(kind):
+        monkeypatch.setattr(platformdirs, "PlatformDirs", kind)
+
+    use(platformdirs.unix.Unix)
+    return use
+
+
+def test_the_data_folder(system, tmp_path, monkeypatch):
+    assert data_folder() == tmp_path / ".cache" / "tinynet"
+    system(platformdirs.macos.MacOS)
+    assert data_folder() == tmp_path / "Library" / "Caches" / "tinynet"
+    system(platformdirs.windows.Windows)
+    assert data_folder() == tmp_path / "Local" / "tinynet" / "Cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert data_folder() == Path("/cache/tinynet")
+    monkeypatch.setenv("TINYNET_DATA", "~/data")
+    assert data_folder() == tmp_path / "data"
+    monkeypatch.setenv("TINYNET_DATA", "")
+    assert data_folder() == Path("/cache/tinynet")
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    assert data_folder() == Path.cwd() / "cache" / "tinynet"
+
+
+def test_nobody_at_home_is_told_what_to_set(system, monkeypatch):
+    def nobody(*arguments, **options):
+        raise RuntimeError
+
+    monkeypatch.setattr(platformdirs, "user_cache_dir", nobody)
+    with pytest.raises(UsageError, match="Name a folder in TINYNET_DATA"):
+        data_folder()
+    monkeypatch.setenv("TINYNET_DATA", "/data")
+    assert data_folder() == Path("/data")

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from idx_files import ARRAYS, COUNTS, FILES, idx_bytes
 
 from tinynet.common.errors import DataError, OptionError
-from tinynet.common.files import data_folder
 from tinynet.data import download, mnist
 from tinynet.data.mnist import IMAGES, LABELS, MNIST, FashionMNIST, read_idx
 
@@ -193,19 +192,6 @@ def test_any_change_is_refused_or_read_as_an_array_of_its_size(tmp_path_factory,
     except DataError as error:
         shape, problem = None, str(error)
     assert shape == (40,) or problem.startswith(f"{path}: ")
-
-
-def test_the_data_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("TINYNET_DATA", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert data_folder() == tmp_path / ".cache" / "tinynet"
-    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
-    assert data_folder() == Path("/cache/tinynet")
-    monkeypatch.setenv("TINYNET_DATA", "~/data")
-    assert data_folder() == tmp_path / "data"
-    monkeypatch.setenv("TINYNET_DATA", "")
-    assert data_folder() == Path("/cache/tinynet")
 
 
 def test_a_config_takes_it_bare_and_with_limits(folder, write, changed):

@@ -25,6 +25,7 @@ ALLOWED = {
     "click": {"cli"},
     "tqdm": {"cli"},
     "torch": {"check.pytorch"},
+    "platformdirs": {"common.files"},
 }
 
 

@@ -157,9 +157,24 @@ def _lock(handle: int) -> None:
 
 
 def data_folder() -> Path:
-    """Where downloaded data lie: `TINYNET_DATA`, or else `tinynet` in the user's cache folder; absolute."""
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return at_home(os.environ.get("TINYNET_DATA") or f"{cache}/tinynet").absolute()
+    """Where downloaded data lie, absolute: `TINYNET_DATA`, or else `tinynet` in the user's cache folder.
+
+    That is `XDG_CACHE_HOME` where it is set, and the folder that the system has for it where it is not.
+
+    Raises
+    ------
+    UsageError
+        If the user has no home folder.
+    """
+    given, cache = os.environ.get("TINYNET_DATA"), os.environ.get("XDG_CACHE_HOME")
+    if given or cache:
+        return at_home(given or f"{cache}/tinynet").absolute()
+    from platformdirs import user_cache_dir
+
+    try:
+        return at_home(user_cache_dir("tinynet", appauthor=False))
+    except RuntimeError:
+        raise UsageError("there is no home folder to keep data in. Name a folder in TINYNET_DATA.") from None
 
 
 def at_home(path: str) -> Path:
