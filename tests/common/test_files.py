@@ -1,6 +1,10 @@
 """Files that replace others: whole at any moment, and nothing left beside them whoever writes and whatever fails."""
 
+import errno
+import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import platformdirs.windows
 import pytest
 
 from tinynet.common.errors import UsageError
-from tinynet.common.files import data_folder, replacing, write_text
+from tinynet.common.files import LOCK, data_folder, held, is_held, replacing, write_text
 
 
 def names(folder):
@@ -94,6 +98,150 @@ def test_writers_of_one_file_at_once_do_not_touch_each_other(tmp_path):
     assert len(content) == 100_000
     assert len(set(content)) == 1
     assert names(tmp_path) == ["file"]
+
+
+# Folders that are held
+
+
+def refused(folder):
+    """Whether a process is refused a folder."""
+    code = "import sys, pathlib; from tinynet.common.files import held\nwith held(pathlib.Path(sys.argv[1])): pass"
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True)
+    assert done.returncode == 0 or done.stderr.endswith("\nBlockingIOError\n")
+    return done.returncode != 0
+
+
+def test_a_folder_is_held_by_one_at_a_time(tmp_path):
+    assert is_held(tmp_path) is False
+    assert names(tmp_path) == []
+    for _ in range(2):
+        with held(tmp_path):
+            assert is_held(tmp_path) is True
+            assert refused(tmp_path)
+            with pytest.raises(BlockingIOError), held(tmp_path):
+                pass
+            assert is_held(tmp_path) is True
+        assert is_held(tmp_path) is False
+        assert not refused(tmp_path)
+    assert names(tmp_path) == [LOCK]
+
+
+def test_a_folder_that_moves_stays_held(tmp_path):
+    (tmp_path / "a").mkdir()
+    with held(tmp_path / "a"):
+        (tmp_path / "a").rename(tmp_path / "b")
+        assert refused(tmp_path / "b")
+    assert is_held(tmp_path / "b") is False
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("end", [lambda: None, lambda: 1 / 0, lambda: sys.exit(3), lambda: os._exit(0)])
+def test_a_fork_does_not_let_go_of_it(tmp_path, end, capfd):
+    with held(tmp_path):
+        process = multiprocessing.get_context("fork").Process(target=end)
+        process.start()
+        process.join()
+        assert is_held(tmp_path) is True
+        assert refused(tmp_path)
+    assert is_held(tmp_path) is False
+
+
+def test_a_process_that_only_looks_is_waited_for(tmp_path):
+    with held(tmp_path):
+        pass
+    looking, seen = held(tmp_path), threading.Event()
+    looking.__enter__()
+    over = threading.Timer(0.1, lambda: (seen.set(), looking.__exit__(None, None, None)))
+    over.start()
+    with held(tmp_path):
+        assert seen.is_set()
+    over.join()
+
+
+def test_two_who_look_at_once_do_not_take_each_other_for_a_training(tmp_path, monkeypatch):
+    with held(tmp_path):
+        pass
+    answers = iter([False, True])
+    monkeypatch.setattr("filelock.lock_descriptor", lambda handle, blocking: next(answers))
+    assert is_held(tmp_path) is False
+
+
+def test_what_a_person_has_under_that_name_is_left(tmp_path):
+    (tmp_path / LOCK).write_text("mine")
+    with held(tmp_path):
+        assert is_held(tmp_path) is True
+    assert (tmp_path / LOCK).read_text() == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_odd_things_under_that_name_do_no_harm(tmp_path, kind):
+    folder, lock = tmp_path / "run", tmp_path / "run" / LOCK
+    folder.mkdir()
+    {"pipe": os.mkfifo, "link": lambda path: path.symlink_to(tmp_path / "made"), "folder": os.mkdir}[kind](lock)
+    with held(folder):
+        is_held(folder)
+    assert is_held(folder) is (None if kind == "link" else False)
+    assert names(tmp_path) == ["run"]
+
+
+def without_writing(monkeypatch, number):
+    """Has the system refuse to open files to write, as of another's or on a disk that is only read."""
+    before = os.open
+
+    def only_to_read(path, flags, *mode):
+        if flags & (os.O_RDWR | os.O_WRONLY) or (flags & os.O_CREAT and not os.path.exists(path)):
+            raise OSError(number, os.strerror(number), str(path))
+        return before(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", only_to_read)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_folder_of_another_is_asked_by_who_can_only_read_it(tmp_path, monkeypatch, number):
+    with held(tmp_path):
+        without_writing(monkeypatch, number)
+        assert is_held(tmp_path) is True
+        with pytest.raises(BlockingIOError), held(tmp_path):
+            pass
+    assert is_held(tmp_path) is False
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_nobody_waits_for_a_pipe_of_another(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / LOCK)
+    without_writing(monkeypatch, errno.EACCES)
+    assert is_held(tmp_path) is False
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_a_folder_that_takes_no_file_is_not_held(tmp_path, monkeypatch, number):
+    without_writing(monkeypatch, number)
+    with held(tmp_path):
+        assert is_held(tmp_path) is False
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_is_gone_is_not_held(tmp_path):
+    with held(tmp_path / "gone"):
+        assert is_held(tmp_path / "gone") is False
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EBADF])
+def test_without_locks_nothing_is_known_and_nothing_refused(tmp_path, monkeypatch, number):
+    def without(handle, blocking):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("filelock.lock_descriptor", without)
+    with held(tmp_path), held(tmp_path):
+        assert is_held(tmp_path) is None
+
+
+def test_an_error_within_is_passed_on(tmp_path):
+    for error in (OSError, ValueError, KeyboardInterrupt):
+        with pytest.raises(error), held(tmp_path):
+            raise error
+        assert is_held(tmp_path) is False
 
 
 # The folder of the data

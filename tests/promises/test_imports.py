@@ -26,6 +26,7 @@ ALLOWED = {
     "tqdm": {"cli"},
     "torch": {"check.pytorch"},
     "platformdirs": {"common.files"},
+    "filelock": {"common.files"},
 }
 
 

@@ -1,5 +1,6 @@
 """`tinynet runs`: what the list says of every kind of run, running, stopped, broken or hostile ones among them."""
 
+import errno
 import json
 import os
 import shlex
@@ -203,13 +204,25 @@ def test_looking_at_a_run_leaves_nothing_in_its_folder(make_run):
     read(folder)
     assert sorted(os.listdir(folder)) == before
     with held(folder):
-        pass  # and nobody holds it
+        pass
+    assert sorted(os.listdir(folder)) == [".lock", *before]
+    assert read(folder).status == "stopped"
 
 
 def test_where_locks_cannot_be_asked_for_meta_json_is_believed(make_run, monkeypatch):
     folder = make_run(status="running", finished=None)
-    monkeypatch.setattr("tinynet.common.files.fcntl", None)
+    with held(folder):
+        pass
+    assert read(folder).status == "stopped"
+    monkeypatch.setattr("filelock.lock_descriptor", refuse(errno.ENOLCK))
     assert read(folder).status == "running"
+
+
+def refuse(number):
+    def refused(*arguments, **options):
+        raise OSError(number, os.strerror(number))
+
+    return refused
 
 
 def test_a_run_that_ends_while_it_is_looked_at_is_not_called_stopped(make_run, monkeypatch):

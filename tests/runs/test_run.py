@@ -43,6 +43,7 @@ def test_the_files_of_a_run(train_run):
     run, _ = train_run({}, "training.evaluate_train=true")
     found = sorted(str(path.relative_to(run.folder)) for path in run.folder.rglob("*"))
     assert found == [
+        ".lock",
         "checkpoints",
         "checkpoints/best.npz",
         "checkpoints/last.npz",

@@ -17,12 +17,10 @@ from typing import IO, Any
 
 from tinynet.common.errors import CheckpointError, UsageError
 
-try:
-    import fcntl
-except ImportError:  # Windows: no folder is held there
-    fcntl = None  # type: ignore[assignment]
-
 PART = re.compile(r"\..+\.[0-9a-f]{16}\.part")
+# An empty file in a folder that was held. It stays: while one process removes it another may have opened it, which
+# would then hold a file that no third one finds.
+LOCK = ".lock"
 
 
 @contextmanager
@@ -109,15 +107,20 @@ def identity(path: Path) -> tuple[int, ...] | None:
 def held(folder: Path) -> Iterator[None]:
     """Have a folder for this process alone, as far as others ask; the system lets go of it when the process ends.
 
+    A folder that takes no file, or whose file system has no locks, is not held.
+
     Raises
     ------
     BlockingIOError
         If another process holds it.
     """
-    handle = None if fcntl is None else os.open(folder, os.O_RDONLY)
+    handle = None
+    with suppress(OSError):
+        handle = _open_lock(folder, os.O_CREAT)
     try:
-        if handle is not None:
-            _lock(handle)
+        # `is_held` in another process holds it as well, for a moment.
+        if handle is not None and _locked(handle, attempts=20) is False:
+            raise BlockingIOError
         yield
     finally:
         if handle is not None:
@@ -126,34 +129,42 @@ def held(folder: Path) -> Iterator[None]:
 
 def is_held(folder: Path) -> bool | None:
     """Whether a process holds a folder; None where that cannot be known."""
-    if fcntl is None:
-        return None
     try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        handle = _open_lock(folder)
+    except FileNotFoundError:  # it was never held
         return False
-    except BlockingIOError:
-        return True
     except OSError:
         return None
+    try:
+        locked = _locked(handle, attempts=2)
+        return None if locked is None else not locked
     finally:
         os.close(handle)
 
 
-def _lock(handle: int) -> None:
-    for attempt in range(20):
+def _open_lock(folder: Path, flags: int = 0) -> int:
+    """A handle of a folder's lock, as `os.open` gives it; neither waits for a pipe nor follows a link."""
+    flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    try:  # NFS locks only what is open for writing
+        return os.open(folder / LOCK, flags | os.O_RDWR, 0o666)
+    except OSError:
+        return os.open(folder / LOCK, flags | os.O_RDONLY, 0o666)
+
+
+def _locked(handle: int, attempts: int) -> bool | None:
+    """Lock an open file until it is closed; False if another has it, None where there are no locks."""
+    # The lock of filelock that has neither state of its own nor a file to remove, so that a fork can do it no harm.
+    from filelock import lock_descriptor
+
+    for attempt in range(attempts):
         try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # `is_held` in another process holds it as well, for a moment
-            if attempt == 19:
-                raise
-            sleep(0.02)
-        except OSError:  # a file system without locks
+            if lock_descriptor(handle, blocking=False):
+                return True
+        except OSError:
             return None
-    return None
+        if attempt < attempts - 1:
+            sleep(0.02)
+    return False
 
 
 def data_folder() -> Path:
