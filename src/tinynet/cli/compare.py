@@ -135,16 +135,13 @@ def _figures(found: Comparison) -> Rows:
 
 def _cell(one: Compared, which: str, name: str) -> str:
     """A figure as text, an error in percent, over several rounds with its deviation."""
-    from tinynet.runs.compare import spread
-    from tinynet.runs.statistics import rounded
+    from tinynet.runs.statistics import rounded, sample
 
     values = one.figures.get(which, {}).get(name)
     if values is None:
         return "-"
     scale, unit = _scale(name)
-    found = spread({seed: scale * value for seed, value in values.items()})
-    mean, deviation = found["mean"], found["standard_deviation"]
-    assert mean is not None
+    mean, deviation = sample([scale * value for value in values.values()])
     if not deviation and (deviation is None or name in ("epoch", "seconds")):  # stacked rounds share their time
         return f"{mean:.4g}{unit}"
     return " ± ".join(rounded(mean, deviation)) + unit

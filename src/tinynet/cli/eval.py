@@ -83,7 +83,7 @@ def _figures(experiment: Experiment, split: str) -> dict[str, Any]:
 
 def _over(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """The figures over several rounds: means, the sum of the seconds, and the spread."""
-    from tinynet.runs.summary import SPREAD, over_rounds
+    from tinynet.runs.statistics import SPREAD, over_rounds
 
     names = ("loss", "error", "errors", "r2", "mean_absolute_error", "commonest_error")
     trained = [row for row in rounds if row["epoch"]] or rounds

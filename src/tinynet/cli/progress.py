@@ -77,7 +77,7 @@ class Progress:
 
     def _figures(self, record: Record, names: tuple[str, ...]) -> str:
         """Figures as text: of rounds that are trained at the same time the mean, else of the round under way."""
-        from tinynet.runs.summary import over_rounds
+        from tinynet.runs.statistics import over_rounds
 
         shown = self.newest.values() if self.training.stacked else [record]
         mean = over_rounds([vars(each) for each in shown])["mean"]

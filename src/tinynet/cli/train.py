@@ -218,7 +218,7 @@ def _report(run: Run, experiment: Experiment, summary: dict[str, Any]) -> None:
 
 def _spread(summary: dict[str, Any], which: str) -> dict[str, Any]:
     """The means over the rounds, and under them the standard deviations."""
-    from tinynet.runs.summary import over_rounds
+    from tinynet.runs.statistics import over_rounds
 
     spread = over_rounds([row[which] for row in summary["per_round"]])
     return {

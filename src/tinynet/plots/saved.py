@@ -10,6 +10,7 @@ import numpy as np
 from tinynet.common.errors import TinynetError
 from tinynet.plots.style import of_round, of_rounds, spread
 from tinynet.runs.run import Run
+from tinynet.runs.statistics import deviation, mean
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training.evaluation import Figures
 from tinynet.training.experiment import Experiment, restore
@@ -59,8 +60,7 @@ class Saved:
     def error(self) -> str:
         """The test error in words: "4.3 %", or "4.3 ± 1.2 %" over the rounds."""
         shares = 100 * np.array([one.figures.error for one in self.each], float)
-        deviation = shares.std(ddof=1) if len(shares) > 1 else np.nan
-        return spread("error", float(shares.mean()), float(deviation))
+        return spread("error", float(mean(shares)), float(deviation(shares)))
 
     def named(self, name: str) -> str:
         """A run's name in a title, with what rounds these are where it has several."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from statistics import fmean, stdev
 from typing import Any
 
 from tinynet.common.errors import CheckpointError, TinynetError, UsageError
 from tinynet.config.config import Config, config_difference, load
 from tinynet.config.messages import dotted
 from tinynet.runs.run import Run
-from tinynet.runs.statistics import CONFIDENCE, by_round, counted, interval, round_count
+from tinynet.runs.statistics import CONFIDENCE, by_round, counted, interval, round_count, sample
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training.experiment import restore
 from tinynet.training.record import Record
@@ -71,7 +70,7 @@ class Compared:
             "seeds": list(self.rounds),
             "parameters": self.parameters,
             **{
-                which: {name: spread(values) | {"per_round": list(values.values())} for name, values in columns.items()}
+                which: {name: _over_seeds(list(values.values())) for name, values in columns.items()}
                 for which, columns in self.figures.items()
             },
         }
@@ -177,10 +176,9 @@ def best_of(records: Sequence[Record], config: Config) -> Record | None:
     return None
 
 
-def spread(values: dict[int, float]) -> dict[str, float | None]:
-    """Mean and standard deviation of a sample, n - 1; the latter is None of one value."""
-    numbers = list(values.values())
-    return {"mean": fmean(numbers), "standard_deviation": stdev(numbers) if len(numbers) > 1 else None}
+def _over_seeds(values: list[float]) -> dict[str, Any]:
+    mean, deviation = sample(values)
+    return {"mean": mean, "standard_deviation": deviation, "per_round": values}
 
 
 def paired(baseline: Compared, other: Compared) -> dict[str, dict[str, Paired]]:

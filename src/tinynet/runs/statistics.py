@@ -1,19 +1,22 @@
-"""What metrics.csv says of several rounds: each by itself, which of them a mean is over, and that mean."""
+"""Figures over several rounds: which rounds a mean is over, means, deviations, intervals, and their digits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import atan, cos, floor, isfinite, log10, pi, sin, sqrt
 from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinynet.common.arrays import Array
 from tinynet.common.errors import CheckpointError
-from tinynet.runs.run import Run
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training.record import Record
+
+if TYPE_CHECKING:
+    from tinynet.runs.run import Run
 
 
 @dataclass
@@ -31,14 +34,12 @@ class Course:
     @property
     def mean(self) -> Array:
         """Over the rounds (epochs,); NaN where a round has no value."""
-        return np.asarray(self.rounds.mean(axis=0))
+        return mean(self.rounds)
 
     @property
     def deviation(self) -> Array:
         """The standard deviation of a sample, n - 1, over the rounds (epochs,); NaN where there is one round only."""
-        if len(self.rounds) == 1:
-            return np.full(self.rounds.shape[1], np.nan)
-        return np.asarray(self.rounds.std(axis=0, ddof=1))
+        return deviation(self.rounds)
 
     @property
     def last(self) -> int | None:
@@ -101,6 +102,34 @@ def counted(run: Run, records: Sequence[Record]) -> list[Record]:
     return [record for record in records if record.round not in left_out]
 
 
+def mean(rounds: Array) -> Array:
+    """Over the first axis, that of the rounds."""
+    return np.asarray(rounds.mean(axis=0))
+
+
+def deviation(rounds: Array) -> Array:
+    """The standard deviation of a sample, n - 1, over the first axis; NaN of one round."""
+    return np.asarray(rounds.std(axis=0, ddof=1)) if len(rounds) > 1 else np.full(rounds.shape[1:], np.nan)
+
+
+SPREAD = ("mean", "standard_deviation", "minimum", "maximum")
+
+
+def over_rounds(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Mean, standard deviation (0 of one round), minimum and maximum of each figure; None where a round has it not."""
+    found: dict[str, tuple[float | None, ...]] = dict.fromkeys(rows[0], (None,) * len(SPREAD))
+    for name in rows[0]:
+        if None not in (values := [row[name] for row in rows]):
+            x = np.array(values, float)
+            found[name] = float(mean(x)), float(deviation(x)) if len(x) > 1 else 0.0, float(x.min()), float(x.max())
+    return {which: {name: four[i] for name, four in found.items()} for i, which in enumerate(SPREAD)}
+
+
+def sample(numbers: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and standard deviation of a sample, n - 1, which is exactly 0 of equal numbers, and None of one."""
+    return fmean(numbers), stdev(numbers) if len(numbers) > 1 else None
+
+
 def rounded(mean: float, deviation: float) -> tuple[str, str]:
     """A mean and its deviation with the same decimals, as many as show two digits of the deviation."""
     if not (deviation > 0 and 1e-3 <= max(abs(mean), deviation) < 1e6):
@@ -119,10 +148,10 @@ CONFIDENCE = 0.95
 
 def interval(numbers: Sequence[float]) -> tuple[float, float | None, float | None]:
     """The mean of a sample of n, and the ends of its confidence interval: mean ± t · s/√n, t of n - 1 degrees."""
-    mean, n = fmean(numbers), len(numbers)
-    if n < 2:
+    (mean, deviation), n = sample(numbers), len(numbers)
+    if deviation is None:
         return mean, None, None
-    half = student_t(n - 1) * stdev(numbers) / sqrt(n)
+    half = student_t(n - 1) * deviation / sqrt(n)
     return mean, mean - half, mean + half
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tinynet.common.arrays import Array
+from tinynet.runs.statistics import SPREAD, over_rounds
 from tinynet.training.evaluation import evaluate
 from tinynet.training.experiment import Experiment
 from tinynet.training.record import COLUMNS, Record
@@ -41,26 +39,6 @@ def figures_of(experiment: Experiment, status: str) -> dict[str, Any]:
             for number, (one, row) in enumerate(zip(experiment.rounds, found, strict=True))
         ],
     }
-
-
-SPREAD = ("mean", "standard_deviation", "minimum", "maximum")
-
-
-def over_rounds(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Mean, sample standard deviation, minimum and maximum of each figure; None where a round has it not."""
-    found: dict[str, dict[str, Any]] = {which: {} for which in SPREAD}
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        numbers = np.array(values, float) if None not in values else None
-        known = (None,) * 4 if numbers is None else _spread(numbers)
-        for which, value in zip(SPREAD, known, strict=True):
-            found[which][name] = value
-    return found
-
-
-def _spread(numbers: Array) -> tuple[float, float, float, float]:
-    deviation = float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
-    return float(numbers.mean()), deviation, float(numbers.min()), float(numbers.max())
 
 
 def _of_round(one: Round, status: str) -> dict[str, Any]:
