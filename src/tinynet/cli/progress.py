@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tinynet.cli.output import figure, say
+from tinynet.runs.metrics import MEASURED
 
 if TYPE_CHECKING:
     from tinynet.training.experiment import Experiment
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 2.0
 BAR_SECONDS = 0.05
-FIGURES = ("train_loss", "train_error", "validation_loss", "validation_error", "test_loss", "test_error")
 
 
 class Progress:
@@ -62,7 +62,7 @@ class Progress:
         elif record is not None:
             one_by_one = len(self.training.rounds) > 1 and not self.training.stacked
             which = f"round {record.round}, " if one_by_one else ""
-            say(f"{which}epoch {record.epoch}/{self.epochs}: {self._figures(record, FIGURES)}")
+            say(f"{which}epoch {record.epoch}/{self.epochs}: {self._figures(record, MEASURED)}")
         else:
             return
         self.shown = monotonic()

@@ -11,14 +11,15 @@ from typing import Any
 
 import tinynet
 from tinynet.common.errors import CheckpointError, UsageError
-from tinynet.common.files import LARGEST, broken_as, is_held, read_json, read_lines, read_text
+from tinynet.common.files import broken_as, is_held, read_json, read_text
+from tinynet.runs import metrics
+from tinynet.runs.metrics import MEASURED
+from tinynet.training.record import Record
 
 FORMAT = 1  # of meta.json and its like, where that says which it has
 STATUSES = ("running", "finished", "interrupted", "diverged")
-MEASURED = ("train_loss", "train_error", "validation_loss", "validation_error", "test_loss", "test_error")
 UNMEASURED = ("test_r2", "test_mean_absolute_error")  # during the training, and of a regression alone
 FIGURES = (*MEASURED, *UNMEASURED)
-TAIL = 2**12  # bytes that hold some rows of metrics.csv
 LONGEST = 200  # characters of a problem, which may quote what a file holds
 
 
@@ -154,14 +155,13 @@ def _take_meta(found: Listed, meta: dict[str, Any]) -> None:
 
 def _take_figures(found: Listed, status: str) -> None:
     """The last figures: of a finished run those of summary.json, else those of metrics.csv."""
-    path = found.folder / "metrics.csv"
     summary = read_json(found.folder / "summary.json") or {}
     with broken_as("summary.json"):
-        done = _whole(summary["epochs"]) if status == summary.get("status") == "finished" else None
+        done = metrics.count(_number(summary["epochs"])) if status == summary.get("status") == "finished" else None
     with broken_as("metrics.csv"):
-        rows = _last_rows(path, whole=found.rounds > 1 and done is None)
+        rows = metrics.newest(found.folder, whole=found.rounds > 1 and done is None)
         if not rows and status not in ("running", "stopped"):
-            raise ValueError("it has no rows" if os.path.exists(path) else "it is missing")
+            raise ValueError("it has no rows" if (found.folder / metrics.FILE).exists() else "it is missing")
     with broken_as("summary.json"):
         if done is not None:
             found.epoch, found.rounds_counted = done, found.rounds
@@ -169,41 +169,16 @@ def _take_figures(found: Listed, status: str) -> None:
             summary = dict.fromkeys(UNMEASURED) | summary
             found.figures = {name: _number(summary[name]) for name in FIGURES}
     if done is None and rows:
-        found.seconds = sum(row["seconds"] or 0.0 for row in rows)
+        found.seconds = sum(row.seconds or 0.0 for row in rows)
         rows = rows if status == "finished" else _counted(rows)
-        found.epoch, found.rounds_counted = int(max(row["epoch"] for row in rows)), len(rows)
+        found.epoch, found.rounds_counted = max(row.epoch for row in rows), len(rows)
         found.figures = {name: _mean([row[name] for row in rows]) for name in MEASURED}
 
 
-def _counted(rows: list[Any]) -> list[Any]:
+def _counted(rows: list[Record]) -> list[Record]:
     """All but the round of the newest row, if others are further: of rounds one after another it is under way."""
-    furthest = max(row["epoch"] for row in rows)
-    return rows if rows[0]["epoch"] >= furthest - 1 else rows[1:]
-
-
-def _last_rows(path: Path, whole: bool) -> list[dict[str, Any]]:
-    """The last row of each round in metrics.csv, the newest first; of all of it, or of its last few rows.
-
-    A row without its line's end is still being written, and left out.
-    """
-    heading, lines = read_lines(path, LARGEST if whole else TAIL)
-    if heading is None:
-        return []
-    names = heading.strip().split(",")
-    if names[0] != "round" or not {"epoch", "seconds", *MEASURED} <= set(names):
-        raise ValueError(f"its columns are not those of tinynet {tinynet.__version__}")
-    last: dict[str, str] = {}
-    for line in reversed(lines):
-        last.setdefault(line.partition(",")[0], line)
-    return [_row(names, line) for line in last.values()]
-
-
-def _row(names: list[str], line: str) -> dict[str, Any]:
-    cells = line.split(",")
-    if len(cells) != len(names):
-        raise ValueError(f"it has a row of {len(cells)} values under {len(names)} names")
-    row = {name: float(text) if text.strip() else None for name, text in zip(names, cells, strict=True)}
-    return {**row, "epoch": _whole(row["epoch"])}
+    furthest = max(row.epoch for row in rows)
+    return rows if rows[0].epoch >= furthest - 1 else rows[1:]
 
 
 def _plugins(command: list[Any]) -> list[str]:
@@ -232,14 +207,6 @@ def _number(value: Any) -> float | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
         raise ValueError(f"{value!r} is no number")
     return None if value is None else float(value)
-
-
-def _whole(value: Any) -> int:
-    """A count of a file."""
-    number = _number(value)
-    if number is None or not 0 <= number < 2**53 or number != int(number):
-        raise ValueError(f"{value!r} is no count")
-    return int(number)
 
 
 def _written(folder: Path) -> float:

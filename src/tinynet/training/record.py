@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from tinynet.common.components import check_types
-
 
 @dataclass
 class Record:
@@ -79,6 +77,8 @@ class Progress:
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Progress:
         """The progress in a checkpoint; raises ValueError, TypeError or KeyError where it is none."""
+        from tinynet.common.components import check_types  # slow to import beside a list of runs
+
         records = [Record(**dict(zip(COLUMNS, row, strict=True))) for row in found["records"]]
         progress = cls(**{**found, "records": records})
         for part in (progress, *progress.records):
