@@ -9,7 +9,7 @@ import pytest
 
 import tinynet
 from tinynet import plots
-from tinynet.cli.compare import written
+from tinynet.common.components import written
 from tinynet.common.errors import CheckpointError, UsageError
 from tinynet.config.config import config_difference
 from tinynet.config.grammar import load_all
@@ -184,7 +184,7 @@ def test_paths_of_differences(values, expected):
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (None, "-"),
+        (None, "null"),
         (True, "true"),
         (0.1, "0.1"),
         ([0.5, 0.5], "[0.5, 0.5]"),
@@ -335,6 +335,13 @@ def test_long_values_stand_on_lines_of_their_own(cli, run_of):
     run_of("b", [0.5], parts={"  - ReLU\n": "  - ReLU\n  - Linear: {out_features: 6, bias: false}\n"})
     _, out, _ = cli("compare", "runs/a", "runs/b")
     assert "layers\n  a: [Linear: 5, ReLU, Linear: 2]\n  b: [Linear: 5, ReLU, Linear: {out" in out
+
+
+def test_an_option_that_a_run_has_not_is_a_dash(cli, run_of):
+    run_of("a", [0.5])
+    run_of("b", [0.5], overrides=["training.clip_norm=1"])
+    _, out, _ = cli("compare", "runs/a", "runs/b")
+    assert "training.clip_norm  -  1.0\n" in out
 
 
 def test_commands_that_are_wrong(cli, run_of):

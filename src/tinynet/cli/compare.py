@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinynet.cli.output import counted, print_json, tell
+from tinynet.common.components import written
 
 if TYPE_CHECKING:
     from tinynet.runs.compare import Compared, Comparison, Paired
@@ -111,7 +112,9 @@ def _paired_title(found: Comparison) -> str:
 
 def _config(found: Comparison) -> Rows:
     rows = [["", *(one.name for one in found.runs)]]
-    return rows + [[path, *map(written, values)] for path, values in found.config.items()]
+    return rows + [
+        [path, *("-" if value is None else written(value) for value in values)] for path, values in found.config.items()
+    ]
 
 
 def _figures(found: Comparison) -> Rows:
@@ -179,28 +182,3 @@ def _pair(found: Paired | None, name: str) -> str:
 
 def _scale(name: str) -> tuple[float, str]:
     return (100, " %") if name.endswith("error") else (1, "")
-
-
-def written(value: Any) -> str:
-    """A value of a resolved config as a person writes it: components without the options left at their defaults."""
-    from tinynet.common import components
-    from tinynet.config.config import is_component
-
-    if value is None:
-        return "-"
-    if is_component(value):
-        ((name, given),) = value.items()
-        cls = components.find(name)
-        known = {} if cls is None else {option.name: option for option in components.options(cls)}
-        own = {n: v for n, v in given.items() if n not in known or written(v) != written(known[n].default)}
-        first = None if cls is None else components.first_option(cls)
-        if not own:
-            return str(name)
-        if first is not None and list(own) == [first.name]:
-            return f"{name}: {written(own[first.name])}"
-        return f"{name}: {{{', '.join(f'{n}: {written(v)}' for n, v in own.items())}}}"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{n}: {written(v)}' for n, v in value.items())}}}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(written, value))}]"
-    return components.shown(value) if isinstance(value, bool) else str(value)

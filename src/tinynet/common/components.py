@@ -8,7 +8,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any, ClassVar, Literal
@@ -199,6 +199,35 @@ def shown(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     text = repr(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE // 2]}…"
+
+
+def is_component(value: Any) -> bool:
+    """Whether a value of a resolved config is a component: {name: {option: value, …}}."""
+    return isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), dict)
+
+
+def written(value: Any, as_text: Callable[[Any], str] = str, everything: bool = False) -> str:
+    """A value of a resolved config as a person writes it, on one line: `[3, 5]`, `SGD: {lr: 0.1, momentum: 0.9}`.
+
+    Of a component without the options left at their defaults, or with `everything` with all of its own.
+    """
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(written(item, as_text) for item in value)}]"
+    if not isinstance(value, dict):
+        return shown(value) if value is None or isinstance(value, bool) else as_text(value)
+    start = ""
+    if is_component(value):
+        ((name, given),) = value.items()
+        known = {option.name: option for option in options(cls)} if (cls := find(name)) else {}
+        left = {n for n, o in known.items() if n in given and written(given[n]) == written(o.default)}
+        left -= {n for n in left if everything and known[n].own}
+        value = {n: v for n, v in given.items() if n not in left}
+        if not value:
+            return str(name)
+        start = f"{name}: "
+        if list(value) == [n for n, o in known.items() if o.own][:1]:
+            return start + written(value.popitem()[1], as_text)
+    return f"{start}{{{', '.join(f'{n}: {written(v, as_text)}' for n, v in value.items())}}}"
 
 
 def _fits(value: Any, annotation: Any) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tinynet.common.components import is_component
 from tinynet.common.errors import ConfigError, UsageError, readable
 from tinynet.config import reader
 from tinynet.config.checking import Checker, Spec, safe_name
@@ -151,8 +152,3 @@ def _lists_alike(values: Sequence[list[Any]]) -> bool:
     """Whether lists hold the same components in the same order."""
     kinds = [[next(iter(item)) if is_component(item) else None for item in value] for value in values]
     return all(kind == kinds[0] and None not in kind for kind in kinds)
-
-
-def is_component(value: Any) -> bool:
-    """Whether a value of a resolved config is a component: {name: {option: value, …}}."""
-    return isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), dict)

@@ -48,28 +48,18 @@ def written(component: Component, everything: bool = False) -> str:
 
     With `everything` all of its own options, else only those that are not left at their defaults.
     """
-    kind, given = type(component), {}
-    for option in components.options(kind):
-        value = getattr(component, option.name)
-        apart = kind.kind == "layer" and not option.own and option.name in ("name", "inputs")
-        if not apart and value is not None and (value != option.default or (everything and option.own)):
-            given[option.name] = value
-    first = components.first_option(kind)
-    if not given:
-        return kind.__name__
-    if first is not None and list(given) == [first.name]:
-        return f"{kind.__name__}: {_plain(given[first.name])}"
-    return f"{kind.__name__}: {_plain(given)}"
+    kind = type(component)
+    given = {
+        option.name: value
+        for option in components.options(kind)
+        if (value := getattr(component, option.name)) is not None
+        if option.own or option.name not in ("name", "inputs")
+    }
+    return components.written({kind.__name__: given}, _short, everything)
 
 
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}: {_plain(item)}" for name, item in value.items()) + "}"
-    if isinstance(value, (tuple, list)):
-        return "[" + ", ".join(map(_plain, value)) + "]"
+def _short(value: Any) -> str:
+    """A number with six digits; a path, which a checked config holds in full, without the folder of the config."""
     if isinstance(value, float):
         return f"{value:g}"
-    if isinstance(value, str):
-        # A checked config holds paths in full, with the folder of the config.
-        return Path(value).name if Path(value).is_absolute() else value
-    return components.shown(value)
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else str(value)
