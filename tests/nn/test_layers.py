@@ -36,6 +36,7 @@ from tinynet.nn.layers.shape import Flatten
 from tinynet.nn.net import Net
 from tinynet.nn.optimizers import SGD
 from tinynet.nn.random import Stream
+from tinynet.training.stacking import stacks
 
 every_layer = pytest.mark.parametrize("cls", components.classes("layer").values())
 
@@ -588,9 +589,7 @@ def test_components_compare_by_identity(cls):
 
 def test_which_components_stack():
     # Of the others, rounds run one after another.
-    found = {
-        kind: {n for n, c in components.classes(kind).items() if vars(c).get("stacks")} for kind in components.KINDS
-    }
+    found = {kind: {n for n, c in components.classes(kind).items() if stacks(c)} for kind in components.KINDS}
     merges = {"Sum", "Multiply", "Concat"}
     activations = {"ReLU", "LeakyReLU", "Tanh", "Sigmoid", "GELU", "Softmax"}
     assert found["layer"] == {"Linear", "Dropout", "Identity", "Flatten", *merges, *activations}

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet.nn.net import Net
 from tinynet.runs.resume import resume
 from tinynet.runs.run import Run
+from tinynet.training.stacking import stacks
 
 DISK = str(Path(__file__).parents[2] / "configs" / "disk.yaml")
 FIGURES = ("train_loss", "train_error", "validation_loss", "validation_error", "test_loss", "test_error")
@@ -172,9 +172,12 @@ def test_a_class_stacks_only_if_it_says_so_itself():
     class Doubled(tinynet.ReLU, abstract=True):
         """y = 2 max(x, 0)"""
 
-    net = Net([tinynet.Linear(2), Doubled()], (2,))
-    assert not vars(type(net.layers[1])).get("stacks", False)
-    assert vars(tinynet.ReLU)["stacks"]
+    class Tripled(tinynet.ReLU, abstract=True):
+        """y = 3 max(x, 0)"""
+
+        stacks = True
+
+    assert [stacks(cls) for cls in (tinynet.ReLU, Doubled, Tripled)] == [True, False, True]
 
 
 def test_a_divergence_names_the_round_and_the_layer():

@@ -6,7 +6,10 @@ import os
 import sys
 from contextlib import suppress
 from functools import cache
+from math import prod
 from pathlib import Path
+
+from tinynet.common.errors import ShapeError
 
 # Where the limit of a container stands, in version 2 and 1 of control groups.
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -30,6 +33,24 @@ def most() -> int:
         with suppress(OSError, ValueError):  # ValueError: the word `max`
             found.append(int(file.read_text(encoding="ascii")))
     return min(size for size in found if size > 0)  # -1: no limit
+
+
+class Budget:
+    """Counts the numbers of a net's parameters before they are made, and refuses those that have no room."""
+
+    # Bytes for a number while it is made: the value and its gradient, in float64.
+    NUMBER = 16
+
+    def __init__(self) -> None:
+        self.numbers = 0
+
+    def take(self, name: str, shape: tuple[int, ...]) -> None:
+        """Count a parameter; raises ShapeError if the net has no room for it."""
+        self.numbers += prod(shape)
+        lacking = shortage(self.numbers * self.NUMBER)
+        if lacking:
+            net = f"with its {name} of shape {shape} the net has {self.numbers:,} parameters"
+            raise ShapeError(f"{net}, which take {lacking}. Make it smaller.")
 
 
 def shortage(size: int) -> str | None:

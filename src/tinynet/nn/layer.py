@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from math import prod
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tinynet.common import memory
 from tinynet.common.arrays import Array, Shape
 from tinynet.common.components import Component
 from tinynet.common.errors import ShapeError
+from tinynet.common.memory import Budget
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.random import Clock, Stream
-
-# Bytes for a number of a parameter while it is made: the value and its gradient, in float64.
-NUMBER = 16
 
 
 @dataclass(eq=False, kw_only=True)
@@ -49,35 +45,27 @@ class Layer(Component, abstract=True):
     share: str | None = None
     trainable: bool = True
 
-    parameters: list[Parameter] = field(init=False, repr=False)
-    buffers: list[Parameter] = field(init=False, repr=False)
-    x: Array = field(init=False, repr=False)
-    y: Array = field(init=False, repr=False)
-    # False where nothing before this layer learns: `backward` may then return None.
-    needs_dx: bool = field(init=False, repr=False)
-    # Whether the layer belongs to a net.
-    taken: bool = field(init=False, repr=False)
-    # The layer whose parameters this one uses.
-    owner: Layer | None = field(init=False, repr=False)
-    # One, or with stacked rounds one for each.
-    streams: list[Stream] = field(init=False, repr=False)
-    # Numbers in the parameters of the layers that were set up before.
-    made: int = field(init=False, repr=False)
-    clock: Clock = field(init=False, repr=False)
-
-    # State is set here, so that a subclass with an __init__ or a __post_init__ of its own cannot forget it.
     def __new__(cls, *values: Any, **options: Any) -> Self:
         layer = super().__new__(cls)
-        layer.parameters = []
-        layer.buffers = []
-        layer.x = layer.y = np.empty(0)
-        layer.needs_dx = True
-        layer.taken = False
-        layer.owner = None
-        layer.streams = [Stream(0, "layer")]
-        layer.made = 0
-        layer.clock = Clock()
+        layer._begin()
         return layer
+
+    def _begin(self) -> None:
+        """All that is no option. It is set before __init__, so that a subclass with one of its own cannot forget it."""
+        self.parameters: list[Parameter] = []
+        self.buffers: list[Parameter] = []
+        self.x: Array = np.empty(0)
+        self.y: Array = np.empty(0)
+        # False where nothing before this layer learns: `backward` may then return None.
+        self.needs_dx = True
+        # Whether the layer belongs to a net.
+        self.taken = False
+        # The layer whose parameters this one uses.
+        self.owner: Layer | None = None
+        # One, or with stacked rounds one for each.
+        self.streams = [Stream(0, "layer")]
+        self.clock = Clock()
+        self.budget = Budget()
 
     def refers(self) -> tuple[str, ...]:
         """The names of layers that it needs beside its inputs, such as the pool of a MaxUnpool2d."""
@@ -193,11 +181,7 @@ class Layer(Component, abstract=True):
         trainable: bool,
         order: tuple[int, ...] | None,
     ) -> Parameter:
-        count = self.made + sum(p.tensor.size for p in (*self.parameters, *self.buffers)) + prod(shape)
-        lacking = memory.shortage(count * NUMBER)
-        if lacking:
-            net = f"with its {name} of shape {shape} the net has {count:,} parameters"
-            raise ShapeError(f"{net}, which take {lacking}. Make it smaller.")
+        self.budget.take(name, shape)
         values = initialisation(shape) if callable(initialisation) else np.array(initialisation, float)
         # What a function gives is new: a copy would take as much memory again.
         tensor: Array = np.require(values, float, "W")

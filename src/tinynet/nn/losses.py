@@ -80,8 +80,6 @@ class MSE(Loss):
     Example: MSE
     """
 
-    stacks = True
-
     def __call__(self, predicted: Array, target: Array) -> tuple[Any, Array]:
         n = self.count(predicted, target)
         difference = predicted - target
@@ -96,8 +94,6 @@ class L1(Loss):
 
     Example: L1
     """
-
-    stacks = True
 
     def __call__(self, predicted: Array, target: Array) -> tuple[Any, Array]:
         n = self.count(predicted, target)
@@ -121,8 +117,6 @@ class Huber(Loss):
     Example: {Huber: 1.0}
     """
 
-    stacks = True
-
     delta: PositiveFloat = 1.0
 
     def __call__(self, predicted: Array, target: Array) -> tuple[Any, Array]:
@@ -142,8 +136,6 @@ class CrossEntropy(Loss):
 
     Example: CrossEntropy
     """
-
-    stacks = True
 
     takes_labels: ClassVar[bool] = True
 
@@ -182,8 +174,6 @@ class BinaryCrossEntropy(Loss):
 
     Example: BinaryCrossEntropy
     """
-
-    stacks = True
 
     threshold: ClassVar[float] = 0.0
 

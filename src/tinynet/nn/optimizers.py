@@ -84,8 +84,6 @@ class SGD(Optimizer):
     Example: {SGD: {lr: 0.1, momentum: 0.9}}
     """
 
-    stacks = True
-
     lr: PositiveFloat = 1e-3
     momentum: Share = 0.0
     nesterov: bool = False
@@ -135,8 +133,6 @@ class Adam(Optimizer):
     Example: {Adam: 0.001}
     """
 
-    stacks = True
-
     lr: PositiveFloat = 1e-3
     betas: tuple[Share, Share] = (0.9, 0.999)
     eps: PositiveFloat = 1e-8
@@ -177,8 +173,6 @@ class AdamW(Adam):
 
     Example: {AdamW: {lr: 0.001, weight_decay: 0.01}}
     """
-
-    stacks = True
 
     weight_decay: NonNegativeFloat = 1e-2
 

@@ -8,6 +8,7 @@ from typing import Any
 from tinynet.common import memory
 from tinynet.common.arrays import FLOAT32, Shape
 from tinynet.common.errors import ShapeError
+from tinynet.common.memory import Budget
 from tinynet.nn.graph import Graph, LayerError, Node
 from tinynet.nn.layer import Layer
 from tinynet.nn.random import Clock, Stream
@@ -33,12 +34,11 @@ def set_up(graph: Graph, input_shape: Shape, seed: int, clock: Clock) -> list[Sh
         If a layer cannot take what it is given, or cannot share what it is to share.
     """
     shapes = [input_shape]  # of the net's input, then of each layer's output
-    made = 0
+    budget = Budget()
     for node in graph.nodes:
         try:
-            node.layer.made = made
+            node.layer.budget = budget
             shapes.append(_set_up(node, graph, shapes, seed, clock))
-            made += _made(node.layer)
         except ShapeError as error:
             raise LayerError(node.place, _explain(error, node, graph, shapes)) from None
         if not isinstance(shapes[-1], tuple):
@@ -67,11 +67,6 @@ def _set_up(node: Node, graph: Graph, shapes: list[Shape], seed: int, clock: Clo
     if layer.owner is not None and len(layer.parameters) < len(layer.owner.parameters):
         raise ShapeError(f"cannot share the parameters of {layer.owner.name!r}: that one has more of them.")
     return shape
-
-
-def _made(layer: Layer) -> int:
-    """Numbers in the parameters that a layer has made for itself."""
-    return 0 if layer.owner is not None else sum(p.tensor.size for p in (*layer.parameters, *layer.buffers))
 
 
 def _check_owner(layer: Layer) -> None:

@@ -23,8 +23,6 @@ class ReLU(Layer):
     Example: ReLU
     """
 
-    stacks = True
-
     zeros = np.zeros(0)
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -61,8 +59,6 @@ class LeakyReLU(Layer):
     Example: {LeakyReLU: 0.01}
     """
 
-    stacks = True
-
     negative_slope: NonNegativeFloat = 0.01
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -86,8 +82,6 @@ class Tanh(Layer):
     Example: Tanh
     """
 
-    stacks = True
-
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
         self.y = np.tanh(x)
@@ -106,8 +100,6 @@ class Sigmoid(Layer):
 
     Example: Sigmoid
     """
-
-    stacks = True
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
@@ -131,8 +123,6 @@ class GELU(Layer):
     Example: GELU
     """
 
-    stacks = True
-
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
         self.tanh_u = np.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))
@@ -155,8 +145,6 @@ class Softmax(Layer):
 
     Example: Softmax
     """
-
-    stacks = True
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x

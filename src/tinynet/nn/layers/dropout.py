@@ -29,8 +29,6 @@ class Dropout(Layer):
     Example: {Dropout: 0.5}
     """
 
-    stacks = True
-
     p: Probability = 0.5
 
     def forward(self, x: Array, training: bool = False) -> Array:

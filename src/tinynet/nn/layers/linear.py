@@ -42,8 +42,6 @@ class Linear(Layer):
     Example: {Linear: 25}
     """
 
-    stacks = True
-
     out_features: PositiveInt
     bias: bool = True
     init: Init = "uniform"

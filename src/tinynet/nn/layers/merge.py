@@ -53,8 +53,6 @@ class Sum(_Merge):
     Example: {Sum: [left, right]}
     """
 
-    stacks = True
-
     def forward(self, *xs: Array, training: bool = False) -> Array:  # type: ignore[override]
         self.xs = xs
         self.y = xs[0] + xs[1]
@@ -79,8 +77,6 @@ class Multiply(_Merge):
 
     Example: {Multiply: [left, right]}
     """
-
-    stacks = True
 
     def forward(self, *xs: Array, training: bool = False) -> Array:  # type: ignore[override]
         self.xs = xs
@@ -119,8 +115,6 @@ class Concat(_Merge):
     Example: {Concat: {inputs: [left, right], axis: 0}}
     """
 
-    stacks = True
-
     axis: NonNegativeInt = 0
 
     def joined(self, shapes: tuple[Shape, ...]) -> Shape:
@@ -155,8 +149,6 @@ class Identity(Layer):
 
     Example: Identity
     """
-
-    stacks = True
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = self.y = x

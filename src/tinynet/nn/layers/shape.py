@@ -22,8 +22,6 @@ class Flatten(Layer):
     Example: Flatten
     """
 
-    stacks = True
-
     def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
         self.sample_axes, self.input_shape = len(shape), shape
         return (prod(shape),)
