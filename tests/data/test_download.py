@@ -7,11 +7,13 @@ import hashlib
 import os
 import pty
 import re
+import socket
+import struct
 import subprocess
 import sys
 import threading
 import tracemalloc
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 from types import SimpleNamespace
@@ -97,6 +99,49 @@ def to_a_file(handler):
     send(handler, b"", 302, Location="file:///etc/passwd")
 
 
+def to_no_address(handler):
+    send(handler, b"", 302, Location="http://[::1")
+
+
+def of_no_length(handler):
+    send(handler, PACKED[handler.file], length="long")
+
+
+def half_in_chunks(handler):
+    content = PACKED[handler.file]
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"%x\r\n%b" % (len(content), content[: len(content) // 2]))
+
+
+def reset(handler):
+    content = PACKED[handler.file]
+    send(handler, content[:100], length=len(content))
+    handler.wfile.flush()
+    # Without lingering: what is closed is reset.
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+
+
+def of_odd_letters(handler):
+    handler.send_response(404, "\x1b[31mNot\tFound\x1b[0m")
+    handler.end_headers()
+
+
+def labelled(handler):
+    # As some servers do with a .gz that they hold.
+    send(handler, PACKED[handler.file], **{"Content-Encoding": "gzip"})
+
+
+def eager(handler):
+    content = PACKED[handler.file]
+    if "gzip" in handler.headers.get("Accept-Encoding", ""):
+        send(handler, gzip.compress(content), **{"Content-Encoding": "gzip"})
+    else:
+        send(handler, content)
+
+
 def silent(handler):
     handler.server.over.wait(10)
 
@@ -125,15 +170,16 @@ def endless(handler):
 
 
 BAD = (wrong, another, half, half_of_unknown_length, page, empty, absent, circle, to_a_file)
-BAD += (silent, stalled, rude, bomb, endless)
-KINDS = {kind.__name__: kind for kind in (good, moved, *BAD)}
+BAD += (to_no_address, of_no_length, half_in_chunks, reset, of_odd_letters, silent, stalled, rude, bomb, endless)
+GOOD = (good, moved, labelled, eager)
+KINDS = {kind.__name__: kind for kind in (*GOOD, *BAD)}
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers /KIND/FILE in the way of KIND."""
 
     def do_GET(self):
-        _, kind, self.file = self.path.split("/")
+        *_, kind, self.file = self.path.split("/")
         self.server.asked.append(self.path)
         with suppress(BrokenPipeError, ConnectionResetError):  # the client has had enough
             self.server.kinds[kind](self)
@@ -145,8 +191,9 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     """A server of good and bad mirrors: server.at(*kinds) are their addresses, server.asked what was asked for."""
-    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
     monkeypatch.setattr(download, "TIMEOUT", 0.3)
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.asked, http.kinds, http.over = [], dict(KINDS), threading.Event()
@@ -186,7 +233,7 @@ def nothing_in(folder):
 
 
 @pytest.mark.parametrize("unpack", [True, False], ids=["sum of the content", "sum of the file"])
-@pytest.mark.parametrize("kind", ["good", "moved"])
+@pytest.mark.parametrize("kind", [kind.__name__ for kind in GOOD])
 def test_a_good_server_gives_the_four_files(mirrors, server, tmp_path, kind, unpack):
     mirrors(kind, unpack=unpack)
     folder = tmp_path / "deep" / "mnist"
@@ -205,8 +252,13 @@ REASONS = {
     "page": "is no whole gzip file .*",
     "empty": "holds 0 bytes instead of the published [0-9,]+",
     "absent": "404 Not Found",
-    "circle": "302 .*infinite loop.* Found",
-    "to_a_file": ".*not allowed",
+    "circle": "Exceeded 30 redirects.",
+    "to_a_file": "No connection adapters were found for 'file:///etc/passwd'",
+    "to_no_address": "Invalid IPv6 URL",
+    "of_no_length": ".*invalid.*'long'",
+    "half_in_chunks": "IncompleteRead.*",
+    "reset": "Connection reset by peer",
+    "of_odd_letters": re.escape("404 [31mNot Found [0m"),
     "silent": "no answer within 0.3 s",
     "stalled": "no answer within 0.3 s",
     "rude": "what do you want",
@@ -273,6 +325,23 @@ def test_every_address_is_listed_when_nobody_is_there(mirrors, server, tmp_path,
     assert f"  http://127.0.0.1:1/{FIRST}: Connection refused\n" in text
     assert all(f"  {mirror}{FIRST}: " in text for mirror in source.mirrors)
     assert nothing_in(tmp_path)
+
+
+def test_a_proxy_that_the_environment_names_is_asked(mirrors, server, tmp_path, monkeypatch):
+    source = Source(("http://no-such-host.invalid/good/",), True, OF_CONTENT)
+    monkeypatch.setitem(download.SOURCES, NAME, source)
+    monkeypatch.setenv("http_proxy", server.at("good")[0].removesuffix("/good/"))
+    fetch(NAME, tmp_path)
+    assert whole(tmp_path)
+    assert server.asked[0] == f"http://no-such-host.invalid/good/{FIRST}"
+
+
+def test_certificates_that_are_not_there_are_not_the_folder_s_fault(mirrors, tmp_path, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
+    source = Source(("https://127.0.0.1:1/",), True, OF_CONTENT)
+    monkeypatch.setitem(download.SOURCES, NAME, source)
+    with pytest.raises(DataError, match=r"https://127.0.0.1:1/.*: Could not find .*gone.pem"):
+        fetch(NAME, tmp_path / "data")
 
 
 def test_a_bomb_takes_no_memory(mirrors, tmp_path):
@@ -410,6 +479,23 @@ def test_a_full_disk_is_not_the_mirror_s_fault(mirrors, server, tmp_path, monkey
     assert nothing_in(tmp_path)
 
 
+@pytest.mark.parametrize("get", ["fetch", "take"])
+def test_a_disk_that_is_full_in_the_middle_is_not_the_mirror_s_fault(
+    mirrors, server, given_files, tmp_path, monkeypatch, get
+):
+    class Full:
+        name = ""
+
+        def write(self, block):
+            raise OSError(28, "No space left on device")
+
+    mirrors("good", "good")
+    monkeypatch.setattr(download, "replacing", lambda path, sync: nullcontext(Full()))
+    with pytest.raises(DataError, match=r"mnist/train-.*: cannot be written \(No space left on device\)"):
+        fetch(NAME, tmp_path / "mnist") if get == "fetch" else take(NAME, given_files, tmp_path / "mnist")
+    assert server.asked == ([f"/good/{FIRST}"] if get == "fetch" else [])
+
+
 # From a folder
 
 
@@ -446,6 +532,18 @@ def test_a_wrong_file_is_not_taken(mirrors, given_files, tmp_path, index, change
         take(NAME, given_files, tmp_path / "mnist")
     assert locate(tmp_path / "mnist", list(FILES)[index]) is None
     assert not list((tmp_path / "mnist").glob(".*"))
+
+
+def test_a_file_that_cannot_be_read_is_named(mirrors, given_files, tmp_path, monkeypatch):
+    def refuse(path, *arguments):
+        if path.parent == given_files:
+            raise OSError(13, "Permission denied", str(path))
+        return open(path, *arguments)
+
+    mirrors("good")
+    monkeypatch.setattr(download.Path, "open", refuse)
+    with pytest.raises(DataError, match=rf"^{given_files / FIRST}: Permission denied. Get the published file of mnist"):
+        take(NAME, given_files, tmp_path / "mnist")
 
 
 def test_files_that_the_folder_lacks_are_named_before_any_is_copied(mirrors, given_files, tmp_path):
@@ -562,11 +660,19 @@ print(*sys.modules, file=sys.stderr)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[0] == str(data.parent)
-    assert not set(done.stderr.split()) & {"numpy", "tqdm", "urllib.request"}
+    assert not set(done.stderr.split()) & {"numpy", "tqdm", "pooch", "requests", "urllib.request"}
 
 
-def test_datasets_on_the_disk_need_no_network_code():
-    code = "import sys, tinynet.data.mnist; sys.exit('urllib.request' in sys.modules)"
+def test_datasets_on_the_disk_need_no_network_code(data):
+    data.mkdir(parents=True)
+    for name, content in PACKED.items():
+        (data / name).write_bytes(content)
+    code = """
+import sys
+from tinynet.data.mnist import MNIST
+assert len(MNIST().load(0).train) == 30
+sys.exit(bool({"pooch", "requests", "urllib3", "urllib.request"} & set(sys.modules)))
+"""
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -1,6 +1,7 @@
 """The house's order: ten packages whose imports run one way, who may print and draw, that each says what it is."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ ALLOWED = {
     "torch": {"check.pytorch"},
     "platformdirs": {"common.files"},
     "filelock": {"common.files"},
+    "pooch": {"data.download"},
 }
 
 
@@ -133,6 +135,40 @@ def test_other_packages_are_imported_only_where_they_belong(path):
             assert within(module(path), ALLOWED[top]), f"{module(path)} imports {top}"
         else:
             assert top == "tinynet" or top in sys.stdlib_module_names, f"{module(path)} imports {top}"
+
+
+# What a process imports of these libraries while it runs one command after the other.
+LIBRARIES = {"filelock", "platformdirs", "pooch", "requests", "urllib3"}
+COMMANDS = (
+    ("--help", set()),
+    ("layers", set()),
+    ("explain c.yaml", set()),
+    ("check c.yaml", set()),
+    ("train c.yaml --dry-run", set()),
+    ("train c.yaml", {"filelock"}),
+), (
+    ("runs", set()),
+    ("eval runs/small", set()),
+    ("data path", {"platformdirs"}),
+)  # fmt: skip
+EXECUTE = """
+import sys
+from tinynet.cli import execute
+for words in sys.argv[1:]:
+    assert execute(words.split()) == 0
+    print("imported", *sys.modules, file=sys.stderr)
+"""
+
+
+def test_a_command_imports_the_libraries_that_it_needs(write, changed, tmp_path):
+    write(changed())
+    environment = {name: value for name, value in os.environ.items() if name not in ("TINYNET_DATA", "XDG_CACHE_HOME")}
+    for commands in COMMANDS:
+        process = [sys.executable, "-c", EXECUTE, *(words for words, _ in commands)]
+        done = subprocess.run(process, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found = [LIBRARIES & set(line.split()) for line in done.stderr.splitlines() if line.startswith("imported ")]
+        assert found == [needed for _, needed in commands]
 
 
 PRINTS = ("print", "click.echo", "click.secho", "sys.stdout.write", "sys.stderr.write", "logging.")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import shutil
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 from tinynet.common.errors import DataError
 from tinynet.common.files import replacing
@@ -51,43 +53,30 @@ class Source:
     files: dict[str, Published]
 
 
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+MNIST = (
+    Published(47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+    Published(60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+    Published(7_840_016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+    Published(10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+)
+FASHION_MNIST = (
+    Published(26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+    Published(29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+    Published(4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+    Published(5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+)
 SOURCES = {
     "mnist": Source(
         ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
         True,
-        {
-            "train-images-idx3-ubyte": Published(
-                47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-            ),
-            "train-labels-idx1-ubyte": Published(
-                60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
-            ),
-            "t10k-images-idx3-ubyte": Published(
-                7_840_016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-            ),
-            "t10k-labels-idx1-ubyte": Published(
-                10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
-            ),
-        },
+        dict(zip(FILES, MNIST, strict=True)),
     ),
     "fashion-mnist": Source(
         # Plain http: it is the checksum that makes it safe.
         ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
         False,
-        {
-            "train-images-idx3-ubyte": Published(
-                26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
-            ),
-            "train-labels-idx1-ubyte": Published(
-                29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
-            ),
-            "t10k-images-idx3-ubyte": Published(
-                4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
-            ),
-            "t10k-labels-idx1-ubyte": Published(
-                5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
-            ),
-        },
+        dict(zip(FILES, FASHION_MNIST, strict=True)),
     ),
 }
 
@@ -142,7 +131,8 @@ def fetch(name: str, folder: Path) -> list[Path]:
         for mirror in tuple(mirrors):
             address = f"{mirror}{target.name}"
             try:
-                _store(target, _download(address, target), source.files[file], source.unpack)
+                with _stored(target, source.files[file], source.unpack) as part:
+                    _download(address, part)
             except _RefusedError as error:
                 reasons.append(f"  {address}: {error}")
                 # One that does not answer is not waited for again, as long as others do.
@@ -194,31 +184,54 @@ def take(name: str, source_folder: Path, folder: Path) -> list[Path]:
     for file, path in found.items():
         unpack = source.unpack and path.suffix == ".gz"
         try:
-            _store(folder / path.name, _blocks(path), source.files[file], unpack)
+            with _stored(folder / path.name, source.files[file], unpack) as part:
+                _copy(path, part)
         except _RefusedError as error:
             raise DataError(f"{path}: {error}. Get the published file of {name}.") from error
     return [folder / path.name for path in found.values()]
 
 
-def _store(target: Path, blocks: Iterable[bytes], published: Published, unpack: bool) -> None:
-    """Write the blocks to a file that gets its name once it is verified; raises _RefusedError if it is another."""
+class _Part:
+    """A file while it comes, as pooch writes it."""
+
+    total: int | None = None  # bytes that the server has announced
+
+    def __init__(self, file: IO[bytes], target: Path, most: int) -> None:
+        self.file, self.target, self.most, self.length = file, target, most, 0
+
+    def write(self, block: bytes) -> None:
+        """Add a block; raises _RefusedError if that is too much."""
+        self.length += len(block)
+        if self.length > self.most:
+            raise _RefusedError(f"is longer than the published file: over {self.most:,} bytes")
+        try:
+            self.file.write(block)
+        except OSError as error:
+            raise _unwritable(self.target, error) from error
+        _watcher.get()(self.target, self.length, self.total)
+
+    def flush(self) -> None:
+        """pooch asks for it after each block; once at the end is enough."""
+
+
+@contextmanager
+def _stored(target: Path, published: Published, unpack: bool) -> Iterator[_Part]:
+    """A file to write, which gets its name once it is verified; raises _RefusedError if it is another."""
     # A .gz is hardly longer than what it holds.
-    most, length = published.size + published.size // 1000 + 1024, 0
+    most = published.size + published.size // 1000 + 1024
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target, sync=True) as file:
-            for block in blocks:
-                length += len(block)
-                if length > most:
-                    raise _RefusedError(f"is longer than the published file: over {most:,} bytes")
-                file.write(block)
+            yield _Part(file, target, most)
             file.flush()
             _verify(Path(file.name), published, unpack)
     except OSError as error:
-        raise DataError(
-            f"{target}: cannot be written ({error.strerror or error}). Free space there, or name another folder in "
-            "TINYNET_DATA."
-        ) from error
+        raise _unwritable(target, error) from error
+
+
+def _unwritable(target: Path, error: OSError) -> DataError:
+    why = f"cannot be written ({error.strerror or error})"
+    return DataError(f"{target}: {why}. Free space there, or name another folder in TINYNET_DATA.")
 
 
 def _verify(path: Path, published: Published, unpack: bool) -> None:
@@ -239,52 +252,43 @@ def _verify(path: Path, published: Published, unpack: bool) -> None:
         raise _RefusedError(f"is not the published file: its SHA-256 is {digest.hexdigest()}, not {published.sha256}")
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    with _reasons(), path.open("rb") as file:
-        while block := file.read(BLOCK):
-            yield block
-
-
-def _download(address: str, target: Path) -> Iterator[bytes]:
-    # Imported here: it takes longer than all else that a training on other data imports from the standard library.
-    from urllib.request import urlopen
-
-    done = 0
-    with _reasons():
-        answer = urlopen(address, timeout=TIMEOUT)
-    with answer:
-        total: int | None = getattr(answer, "length", None)
-        while True:
-            with _reasons():
-                block: bytes = answer.read(BLOCK)
-            if not block:
-                break
-            done += len(block)
-            _watcher.get()(target, done, total)
-            yield block
-    if total is not None and done < total:
-        raise _RefusedError(f"the connection was closed after {done:,} of {total:,} bytes")
-
-
-@contextmanager
-def _reasons() -> Iterator[None]:
-    """Turns what a network or a disk may raise into _RefusedError."""
-    from http.client import HTTPException
-    from urllib.error import HTTPError, URLError
-
+def _copy(path: Path, part: _Part) -> None:
     try:
-        yield
-    except HTTPError as error:
-        error.close()
-        raise _RefusedError(_line(f"{error.code} {error.reason}")) from error
-    # ValueError: a redirect to what is no address.
-    except (OSError, HTTPException, ValueError) as error:
-        cause = error.reason if isinstance(error, URLError) else error
-        if isinstance(cause, TimeoutError):
-            raise _RefusedError(f"no answer within {TIMEOUT:g} s") from error
-        raise _RefusedError(_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)) from error
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, part, BLOCK)
+    except OSError as error:
+        raise _RefusedError(error.strerror or str(error)) from error
 
 
-def _line(text: str) -> str:
-    """The text as one line without control characters: part of it may come from the server."""
+def _download(address: str, part: _Part) -> None:
+    from pooch import HTTPDownloader  # type: ignore[import-untyped]
+
+    def begins(response: Any, **options: object) -> None:
+        length = response.headers.get("Content-Length", "")
+        part.total = int(length) if length.isdecimal() else None
+        # Where a server calls a .gz an encoding of its content, it would be unpacked on the way.
+        response.raw.headers.pop("Content-Encoding", None)
+
+    as_it_is = {"Accept-Encoding": "identity"}
+    get = HTTPDownloader(chunk_size=BLOCK, timeout=TIMEOUT, headers=as_it_is, hooks={"response": begins})
+    try:
+        get(address, part, None)
+    except (OSError, ValueError) as error:  # requests raises nothing else
+        raise _RefusedError(_reason(error, part.total)) from error
+
+
+def _reason(error: Exception, total: int | None) -> str:
+    """Why a download failed, as one line without control characters: part of it may come from the server."""
+    cause: BaseException = error
+    while deeper := cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__):
+        cause = deeper
+    answer, left = getattr(error, "response", None), getattr(cause, "expected", None)
+    if answer is not None and answer.status_code >= 400:
+        text = f"{answer.status_code} {answer.reason}"
+    elif isinstance(cause, TimeoutError):
+        text = f"no answer within {TIMEOUT:g} s"
+    elif total is not None and left is not None:
+        text = f"the connection was closed after {total - left:,} of {total:,} bytes"
+    else:
+        text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
