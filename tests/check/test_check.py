@@ -21,6 +21,7 @@ from tinynet.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from tinynet.nn.layers.convolution import Conv2d
 from tinynet.nn.layers.dropout import Dropout
 from tinynet.nn.layers.images import from_memory, to_memory
+from tinynet.nn.layers.kernels import crop
 from tinynet.nn.layers.linear import Linear
 from tinynet.nn.layers.merge import Multiply, Sum
 from tinynet.nn.layers.normalization import BatchNorm
@@ -318,7 +319,7 @@ class EveryMaximum(MaxPool2d, abstract=True):
         dx = np.zeros(self.padded.shape)
         for slab, x in zip(self.slabs(dx), self.slabs(self.padded), strict=True):
             slab += to_memory(dy) * (x == to_memory(self.y))
-        return from_memory(self.crop(dx))
+        return from_memory(crop(dx, self.geometry))
 
 
 class NoKernelFlip(Conv2d, abstract=True):

@@ -63,6 +63,10 @@ def _conv_transpose(nn: Any, layer: Any, sample: Shape) -> Any:
     return nn.ConvTranspose2d(sample[0], layer.out_channels, *sizes, layer.groups, layer.bias, pair(layer.dilation))
 
 
+def _window(pool: Any) -> tuple[Any, ...]:
+    return pool.geometry.kernel, pool.geometry.stride, pool.geometry.before
+
+
 def _dropout(nn: Any, layer: Any, sample: Shape) -> Any:
     """With the mask that the layer itself drew last."""
     return lambda x: x if layer.factor is None else x * tensor(layer.factor)
@@ -87,14 +91,10 @@ LAYERS: dict[type[Layer], Callable[[Any, Any, Shape], Any]] = {
     merge.Sum: lambda nn, layer, sample: lambda *xs: reduce(operator.add, xs),
     normalization.BatchNorm: _batch_norm,
     normalization.LayerNorm: lambda nn, layer, sample: nn.LayerNorm(sample, eps=layer.eps),
-    pooling.AvgPool2d: lambda nn, layer, sample: nn.AvgPool2d(layer.kernel, layer.step, layer.margin),
+    pooling.AvgPool2d: lambda nn, layer, sample: nn.AvgPool2d(*_window(layer)),
     pooling.GlobalAvgPool2d: lambda nn, layer, sample: lambda x: x.mean(dim=(2, 3)),
-    pooling.MaxPool2d: lambda nn, layer, sample: nn.MaxPool2d(
-        layer.kernel, layer.step, layer.margin, return_indices=True
-    ),
-    pooling.MaxUnpool2d: lambda nn, layer, sample: nn.MaxUnpool2d(
-        layer.source.kernel, layer.source.step, layer.source.margin
-    ),
+    pooling.MaxPool2d: lambda nn, layer, sample: nn.MaxPool2d(*_window(layer), return_indices=True),
+    pooling.MaxUnpool2d: lambda nn, layer, sample: nn.MaxUnpool2d(*_window(layer.source)),
     pooling.Upsample: lambda nn, layer, sample: nn.Upsample(scale_factor=layer.scale),
     shape.Flatten: lambda nn, layer, sample: nn.Flatten(),
     shape.Reshape: lambda nn, layer, sample: lambda x: x.reshape(len(x), *layer.shape),

@@ -19,7 +19,6 @@ from tinynet.nn.layers.images import (
     check_padded,
     from_memory,
     image_shape,
-    output_arithmetic,
     pair,
     to_memory,
     transposed_arithmetic,
@@ -112,12 +111,7 @@ class Conv2d(Layer):
         return Geometry(kernel, stride, dilation, margin, margin, self.groups)
 
     def arithmetic(self) -> str:
-        g, size = self.geometry, self.input_size
-        h, w = (
-            output_arithmetic(size[i], g.kernel[i], g.stride[i], g.before[i] + g.after[i], g.dilation[i])
-            for i in (0, 1)
-        )
-        return by_axis(h, w)
+        return self.geometry.arithmetic(self.input_size)
 
     def multiply_adds(self) -> int:
         """oH · oW · out_channels · C/groups · kH · kW: each weight once for each pixel of the output."""

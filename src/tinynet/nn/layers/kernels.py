@@ -15,13 +15,15 @@ The kernel's shifts along H are that overlapping view, which costs nothing. `mat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tinynet.common.arrays import Array, Shape
-from tinynet.nn.layers.images import check_padded, output_size, to_memory
+from tinynet.nn.layers.images import by_axis, check_padded, output_arithmetic, output_size, to_memory
 
 
 @dataclass(frozen=True)
@@ -47,21 +49,30 @@ class Geometry:
 
     def output(self, size: tuple[int, int]) -> tuple[int, int]:
         """The output's height and width for an image of this size, without its zeros."""
-        check_padded(*(size[i] + self.before[i] + self.after[i] for i in (0, 1)))
-        h, w = (
-            output_size(size[i], self.kernel[i], self.stride[i], self.before[i] + self.after[i], self.dilation[i])
-            for i in (0, 1)
-        )
+        axes = self._by_axis(size)
+        check_padded(*(n + both for n, _, _, both, _ in axes))
+        h, w = (output_size(*axis) for axis in axes)
         return h, w
 
+    def arithmetic(self, size: Shape) -> str:
+        """How `output` comes about."""
+        h, w = (output_arithmetic(*axis) for axis in self._by_axis(size))
+        return by_axis(h, w)
 
-def pad(x: Array, g: Geometry) -> Array:
-    """x (N, C, H, W) as (H, C, W, N), contiguous, with the zeros around it."""
+    def _by_axis(self, size: Sequence[int]) -> list[tuple[int, int, int, int, int]]:
+        """Along H, then along W: size, kernel, stride, zeros on both sides together, dilation."""
+        both = map(add, self.before, self.after)
+        return list(zip(size, self.kernel, self.stride, both, self.dilation, strict=True))
+
+
+def pad(x: Array, g: Geometry, value: float = 0) -> Array:
+    """x (N, C, H, W) as (H, C, W, N), contiguous, with zeros or another value around it."""
     if not any(g.before + g.after):
         return to_memory(x)
     (top, left), (bottom, right) = g.before, g.after
     n, c, h, w = x.shape
-    y: Array = np.zeros((top + h + bottom, c, left + w + right, n), x.dtype)
+    shape = (top + h + bottom, c, left + w + right, n)
+    y: Array = np.full(shape, value, x.dtype) if value else np.zeros(shape, x.dtype)  # which is quicker
     y[top : top + h, :, left : left + w] = x.transpose(2, 1, 3, 0)
     return y
 

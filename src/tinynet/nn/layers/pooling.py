@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
@@ -11,17 +12,8 @@ from tinynet.common.arrays import Array, Shape
 from tinynet.common.errors import ShapeError
 from tinynet.nn.layer import Layer
 from tinynet.nn.layers.convolution import Margin
-from tinynet.nn.layers.images import (
-    Size,
-    by_axis,
-    check_padded,
-    from_memory,
-    image_shape,
-    output_arithmetic,
-    output_size,
-    pair,
-    to_memory,
-)
+from tinynet.nn.layers.images import Size, from_memory, image_shape, pair, to_memory
+from tinynet.nn.layers.kernels import Geometry, crop, pad
 
 
 @dataclass(eq=False)
@@ -44,39 +36,24 @@ class _Pool(Layer, abstract=True):
 
     def setup(self, shape: Shape, rng: np.random.Generator) -> Shape:
         c, h, w = image_shape(shape)
-        self.kernel, self.margin = pair(self.kernel_size), pair(self.padding)
-        self.step = self.kernel if self.stride is None else pair(self.stride)
-        if any(2 * margin > kernel for margin, kernel in zip(self.margin, self.kernel, strict=True)):
+        kernel, margin = pair(self.kernel_size), pair(self.padding)
+        stride = kernel if self.stride is None else pair(self.stride)
+        if any(2 * margin[i] > kernel[i] for i in (0, 1)):
             raise ShapeError(f"padding {self.padding} is more than half of the kernel {self.kernel_size}")
-        check_padded(*((h, w)[i] + 2 * self.margin[i] for i in (0, 1)))
-        self.size = tuple(output_size((h, w)[i], self.kernel[i], self.step[i], 2 * self.margin[i]) for i in (0, 1))
-        self.overlap = any(step < kernel for step, kernel in zip(self.step, self.kernel, strict=True))
+        self.geometry = Geometry(kernel, stride, (1, 1), margin, margin, 1)
+        self.size = self.geometry.output((h, w))
+        self.overlap = any(stride[i] < kernel[i] for i in (0, 1))
         self.input_shape, self.output_shape = shape, (c, *self.size)
         return self.output_shape
 
     def arithmetic(self) -> str:
-        sizes = self.input_shape[1:]
-        h, w = (output_arithmetic(sizes[i], self.kernel[i], self.step[i], 2 * self.margin[i]) for i in (0, 1))
-        return by_axis(h, w)
-
-    def pad(self, x: Array, value: float) -> Array:
-        """x (H, C, W, N) with margins of one value."""
-        if not any(self.margin):
-            return x
-        (top, left), (h, c, w, n) = self.margin, x.shape
-        y = np.full((h + 2 * top, c, w + 2 * left, n), value, x.dtype)
-        y[top : top + h, :, left : left + w] = x
-        return y
-
-    def crop(self, x: Array) -> Array:
-        (top, left), (h, _, w, _) = self.margin, x.shape
-        return x[top : h - top, :, left : w - left]
+        return self.geometry.arithmetic(self.input_shape[1:])
 
     def slabs(self, x: Array) -> Iterator[Array]:
         """For each element of the kernel, row by row, what it meets in a padded x: views (oH, C, oW, N)."""
-        (sh, sw), (oh, ow) = self.step, self.size
-        for i in range(self.kernel[0]):
-            for j in range(self.kernel[1]):
+        (kh, kw), (sh, sw), (oh, ow) = self.geometry.kernel, self.geometry.stride, self.size
+        for i in range(kh):
+            for j in range(kw):
                 yield x[i : i + sh * (oh - 1) + 1 : sh, :, j : j + sw * (ow - 1) + 1 : sw]
 
 
@@ -97,7 +74,7 @@ class MaxPool2d(_Pool):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
-        self.padded = self.pad(to_memory(x), -np.inf)
+        self.padded = pad(x, self.geometry, -np.inf)
         first, *others = self.slabs(self.padded)
         y = first.copy()
         for slab in others:
@@ -123,7 +100,7 @@ class MaxPool2d(_Pool):
                 slab += dy * mask
             else:
                 np.multiply(dy, mask, out=slab)
-        return from_memory(self.crop(dx))
+        return from_memory(crop(dx, self.geometry))
 
 
 @dataclass(eq=False)
@@ -177,11 +154,11 @@ class MaxUnpool2d(Layer):
         # Of the windows that a pixel is in, the last one meets it with the first element of the kernel.
         for slab, mask in reversed(list(zip(self.source.slabs(y), self.masks, strict=True))):
             np.copyto(slab, to_memory(x), where=mask)
-        self.y = from_memory(self.source.crop(y))
+        self.y = from_memory(crop(y, self.source.geometry))
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        left = self.source.pad(to_memory(dy), 0)
+        left = pad(dy, self.source.geometry)
         if self.source.overlap:
             left = left.copy()
         dx = np.zeros(to_memory(self.x).shape, dy.dtype)
@@ -211,22 +188,22 @@ class AvgPool2d(_Pool):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
-        padded = self.pad(to_memory(x), 0)
+        padded = pad(x, self.geometry)
         self.padded_shape = padded.shape
         first, *others = self.slabs(padded)
         y = first.copy()
         for slab in others:
             y += slab
-        y *= 1 / (self.kernel[0] * self.kernel[1])
+        y *= 1 / prod(self.geometry.kernel)
         self.y = from_memory(y)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        part = to_memory(dy) * (1 / (self.kernel[0] * self.kernel[1]))
+        part = to_memory(dy) * (1 / prod(self.geometry.kernel))
         dx = np.zeros(self.padded_shape, dy.dtype)
         for slab in self.slabs(dx):
             slab += part
-        return from_memory(self.crop(dx))
+        return from_memory(crop(dx, self.geometry))
 
 
 @dataclass(eq=False)
