@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinynet.cli.output import counted, print_json, say, tell
+from tinynet.cli.output import counted, json_option, print_json, say, seed_option, set_option, table, tell
 from tinynet.cli.plugins import plugin_option
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 )
 @click.option("--all", "everything", is_flag=True, help="Every number of each tensor, not fifty.")
 @click.option("--torch", "with_torch", is_flag=True, help="Compare with the same net in PyTorch instead.")
-@click.option("--seed", type=click.IntRange(min=0), help="Where all randomness starts, instead of the config's.")
-@click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change an option: optimizer.SGD.lr=0.05")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@seed_option
+@set_option
+@json_option
 @plugin_option
 def command(
     config: str,
@@ -97,8 +97,6 @@ def _check(parts: Round, samples: int, tolerance: float | None, everything: bool
 
 def _text(parts: Round, report: Report, settings: Settings) -> str:
     """The table, what is wrong, and a sentence."""
-    from tinynet.cli.output import table
-
     rows = [["gradient of", "shape", "alone", "whole net", "kinks", ""]]
     for part, tensor in report.tensors:
         both = [found for found in (tensor.alone, tensor.whole) if found is not None]
@@ -226,8 +224,6 @@ def _compare(parts: Round, samples: int, tolerance: float | None) -> Parity:
 
 def _parity_text(found: Parity) -> str:
     """A row for each layer, and the first place that differs."""
-    from tinynet.cli.output import table
-
     kinds = {
         "output": "output",
         "back": "gradient of output",

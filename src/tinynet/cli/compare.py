@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinynet.cli.output import counted, print_json, tell
+from tinynet.cli.output import counted, json_option, print_json, table, tell
 from tinynet.common.components import written
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Rows = list[list[str]]
 
 @click.command("compare")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a report.")
 def command(runs: tuple[str, ...], as_json: bool, markdown: bool) -> None:
     """What differs between the configs of RUNs, their figures side by side, and their curves over each other.
@@ -59,8 +59,6 @@ def _draw(runs: list[Any], notes: list[str]) -> list[str]:
 
 
 def _text(found: Comparison) -> Iterator[str]:
-    from tinynet.cli.output import table
-
     config = _config(found)
     short = [row for row in config if max(map(len, row)) <= LONGEST]
     if len(short) > 1:

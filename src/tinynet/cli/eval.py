@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinynet.cli.output import print_json, tell
+from tinynet.cli.output import SPLITS, figure, json_option, print_json, table, tell
 from tinynet.cli.plugins import plugin_option
 
 if TYPE_CHECKING:
@@ -17,15 +17,9 @@ if TYPE_CHECKING:
 
 @click.command("eval")
 @click.argument("target", metavar="CHECKPOINT|RUN", type=click.Path())
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    default="test",
-    show_default=True,
-    help="Which part of the data.",
-)
+@click.option("--split", type=SPLITS, default="test", show_default=True, help="Which part of the data.")
 @click.option("--round", "number", type=click.IntRange(min=0), help="One of several rounds, counted from 0.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @plugin_option
 def command(target: str, split: str, number: int | None, as_json: bool) -> None:
     """Loss and error of a CHECKPOINT, or of the best and last of a RUN; up to 20 classes also one by one.
@@ -93,8 +87,6 @@ def _over(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _text(found: dict[str, Any]) -> str:
-    from tinynet.cli.output import figure, table
-
     if "per_round" in found:
         return _text_of_rounds(found)
     lines = [f"{found['checkpoint']} (epoch {found['epoch']}), {found['split']} split of {found['samples']:,} samples"]
@@ -117,8 +109,6 @@ def _text(found: dict[str, Any]) -> str:
 
 
 def _text_of_rounds(found: dict[str, Any]) -> str:
-    from tinynet.cli.output import figure, table
-
     names = [name for name in ("loss", "error", "r2", "mean_absolute_error") if found.get(name) is not None]
     rows = [["round", "seed", "epoch", *(name.replace("_", " ") for name in names)]]
     for row in found["per_round"]:

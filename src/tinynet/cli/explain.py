@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinynet.cli.output import counted, print_json, tell
+from tinynet.cli.output import SPLITS, counted, json_option, print_json, set_option, tell
 from tinynet.cli.pages import Code, Markdown, Page, Rows
 from tinynet.cli.plugins import plugin_option
 from tinynet.cli.trace import write_trace
@@ -34,7 +34,7 @@ SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 @click.argument("target", metavar="CONFIG|RUN", type=click.Path())
 @click.option("--layer", metavar="NAME", help="Only this layer, in full, or those of this block: stage or stage.1.")
 @click.option("--sample", type=click.IntRange(min=0), metavar="N", help="Follow sample N of the data; 0 is the first.")
-@click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Of the sample; by default test.")
+@click.option("--split", type=SPLITS, help="Of the sample; by default test.")
 @click.option(
     "--format",
     "file_format",
@@ -43,8 +43,8 @@ SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
     show_default=True,
     help="Of the page.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change an option: optimizer.SGD.lr=0.05")
+@json_option
+@set_option
 @plugin_option
 def command(
     target: str,

@@ -1,4 +1,4 @@
-"""How the commands print."""
+"""How the commands print, and the options that several have."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ BLAS_THREADS = (
     "VECLIB_MAXIMUM_THREADS",
     "BLIS_NUM_THREADS",
 )
+
+
+SPLITS = click.Choice(["train", "validation", "test"])
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change an option: optimizer.SGD.lr=0.05"
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), help="Where all randomness starts, instead of the config's."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 def tell(text: str) -> None:

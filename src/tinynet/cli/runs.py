@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinynet.cli.output import print_json, quoted, tell
+from tinynet.cli.output import figure, json_option, print_json, quoted, table, tell
 from tinynet.common.errors import visible
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SHOWN = ("train_loss", "train_error", "test_loss", "test_error", "test_r2")
 
 @click.command("runs")
 @click.argument("folder", required=False, type=click.Path(), envvar="TINYNET_RUNS", default="runs")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @click.pass_context
 def command(ctx: click.Context, folder: str, as_json: bool) -> None:
     """The runs in a FOLDER, newest first: status, epoch, last figures, time of training, and when it was started.
@@ -50,8 +50,6 @@ def command(ctx: click.Context, folder: str, as_json: bool) -> None:
 
 def _table(runs: Sequence[Listed], columns: int | None) -> str:
     """The table, its names cut so that it fits into these columns, if it can."""
-    from tinynet.cli.output import table
-
     figures = [name for name in SHOWN if any(run.figures.get(name) is not None for run in runs)]
     rounds = any(run.rounds > 1 for run in runs)
     split, kind = zip(*(name.split("_") for name in figures), strict=True) if figures else ((), ())
@@ -68,8 +66,6 @@ def _table(runs: Sequence[Listed], columns: int | None) -> str:
 
 
 def _row(run: Listed, figures: Sequence[str], rounds: bool, now: float) -> list[str]:
-    from tinynet.cli.output import figure
-
     return [
         visible(run.folder.name),
         run.status,

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinynet.cli.output import BLAS_THREADS, counted, leave_stdout, print_json, quoted, say, tell
+from tinynet.cli.output import (
+    BLAS_THREADS,
+    counted,
+    figures_table,
+    json_option,
+    leave_stdout,
+    print_json,
+    quoted,
+    say,
+    seed_option,
+    set_option,
+    tell,
+)
 from tinynet.cli.plugins import as_given, plugin_option
 from tinynet.common import interrupts
 
@@ -45,9 +57,9 @@ def _ask_blas_as_before(ctx: click.Context, parameter: click.Parameter, run: str
 
 @click.command("train")
 @click.argument("config", required=False, type=click.Path())
-@click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change an option: optimizer.SGD.lr=0.05")
+@set_option
 @click.option("--name", help="Name of the run, instead of the config's.")
-@click.option("--seed", type=click.IntRange(min=0), help="Where all randomness starts, instead of the config's.")
+@seed_option
 @click.option(
     "--runs", type=click.Path(), envvar="TINYNET_RUNS", default="runs", show_default=True, help="Folder of the runs."
 )
@@ -74,7 +86,7 @@ def _ask_blas_as_before(ctx: click.Context, parameter: click.Parameter, run: str
 @click.option("--force", is_flag=True, help="With --resume: go on although options or data have changed.")
 @click.option("--dry-run", is_flag=True, help="Build, run one batch forward and backward, show the layers.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @plugin_option
 def command(
     config: str | None,
@@ -200,8 +212,6 @@ def _train(
 
 def _report(run: Run, experiment: Experiment, summary: dict[str, Any]) -> None:
     """The final figures: a row for the best and the last epoch, then the folder and the next command."""
-    from tinynet.cli.output import figures_table
-
     rows = {which: summary[which] for which in ("best", "last") if summary[which] is not None}
     if summary["rounds"] > 1:
         rows = {name: row for which in rows for name, row in _spread(summary, which).items()}
