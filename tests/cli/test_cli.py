@@ -16,7 +16,6 @@ import pytest
 
 import tinynet
 from tinynet.cli import COMMANDS
-from tinynet.cli.init import STARTERS
 from tinynet.common import components
 
 DISK = "Disk: {train: 40, test: 20}"
@@ -448,45 +447,6 @@ def test_plot_prints_the_paths_of_the_pictures(cli, trained, tmp_path):
     for path in paths:
         assert path.startswith(f"{run}/plots/")
         ElementTree.parse(tmp_path / path)
-
-
-@pytest.mark.parametrize("kind", STARTERS)
-def test_init_writes_a_config_and_never_overwrites(cli, tmp_path, kind):
-    status, out, _ = cli("init", kind)
-    assert (status, out) == (0, f"Wrote {kind}.yaml. Next: tinynet train {kind}.yaml\n")
-    path = tmp_path / f"{kind}.yaml"
-    text = path.read_text(encoding="utf-8")
-    assert text.startswith("# ")
-    assert tinynet.load(path).name == kind
-    path.write_text("mine")
-    status, _, err = cli("init", kind)
-    assert (status, path.read_text()) == (2, "mine")
-    assert f"{kind}.yaml: this file exists" in err
-    assert cli("init", kind, "--out", "other.yaml")[0] == 0
-    assert (tmp_path / "other.yaml").read_text(encoding="utf-8") == text
-
-
-def test_init_quotes_the_next_command_for_a_shell(cli):
-    status, out, _ = cli("init", "disk", "--out", "my disk.yaml")
-    assert (status, out) == (0, "Wrote my disk.yaml. Next: tinynet train 'my disk.yaml'\n")
-
-
-@pytest.mark.parametrize("kind", ["disk", "spirals"])
-def test_starters_of_generated_data_train_as_they_are(cli, kind):
-    cli("init", kind)
-    assert cli("train", f"{kind}.yaml", "--set", "training.epochs=1", "--quiet")[0] == 0
-
-
-@pytest.mark.parametrize("kind", ["csv", "npz"])
-def test_starters_of_own_data_train_on_data_of_three_classes(cli, kind, write, tmp_path):
-    rng = np.random.default_rng(0)
-    x, y = rng.random((60, 4)), np.arange(60) % 3
-    np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    lines = [f"{a},{b},{'abc'[k]}" for (a, b, _, _), k in zip(x, y, strict=True)]
-    write("u,v,target\n" + "\n".join(lines) + "\n", "data.csv")
-    cli("init", kind)
-    status, _, err = cli("train", f"{kind}.yaml", "--set", "training.epochs=1", "--quiet")
-    assert status == 0, err
 
 
 def test_layers_lists_every_component(cli):

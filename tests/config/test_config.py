@@ -21,7 +21,7 @@ from tinynet.nn.optimizers import SGD, Adam
 
 load_all()
 ROOT = Path(__file__).parents[2]
-FILES = sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "src/tinynet/cli/starters").glob("*.yaml")])
+FILES = sorted([*(ROOT / "configs").glob("**/*.yaml"), *(ROOT / "src/tinynet/cli/starters").glob("*.yaml")])
 CLASSES = [cls for kind in components.KINDS for cls in components.classes(kind).values()]
 # What the options that every layer has are where the config does not name them.
 GENERAL = {"name": None, "inputs": None, "share": None, "trainable": True}
