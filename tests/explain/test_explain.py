@@ -682,7 +682,7 @@ def test_there_is_no_sketch_of_what_does_not_vary(array):
     assert np.isnan(found.mean) == np.isnan(array).any()
 
 
-def test_the_readme_shows_what_is_printed(page):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (shown,) = re.findall(r"^```text\n(1\. linear1\n.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+def test_the_documentation_shows_what_is_printed(page):
+    text = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\$ tinynet explain disk.yaml\n(.*?)^\.\.\.$", text, re.MULTILINE | re.DOTALL)[0]
     assert shown.strip() in page(ROOT / "configs" / "disk.yaml")

@@ -1,129 +1,183 @@
-"""The README tells the truth: its configs load, its commands and its Python run, its messages are the real ones."""
+"""README and docs/ tell the truth: configs load, commands and Python run and print what is said, links lead on."""
 
-import csv
-import os
 import re
-import shlex
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
-import numpy as np
+import pages
 import pytest
+import yaml
 
 import tinynet
+from tinynet.cli import COMMANDS
 from tinynet.common.errors import ConfigError
 from tinynet.common.files import data_folder
-from tinynet.config.config import parse
+from tinynet.config.config import KEYS, parse
+from tinynet.config.grammar import Training
 from tinynet.data.download import missing
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = pages.PAGES[0]
+NAMES = [page.name for page in pages.PAGES]
+# What the site has beside the files of docs/, made by docs/made.py.
+MADE = {"benchmarks.md", "contributing.md", "changelog.md", "reference/index.md"}
+# What takes longer than a few seconds.
+SLOW = {"README.md", "check.md", "config.md", "graphs.md", "images.md", "own-layers.md", "quickstart.md", "rounds.md"}
+# What has a test of its own below.
+BELOW = {"data.md", "python.md"}
 
 
-def blocks(language):
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    return [text for name, text in found if name == language]
+def text_of(name):
+    return pages.PAGES[NAMES.index(name)].read_text(encoding="utf-8")
 
 
-def test_the_first_config_is_that_of_the_disk():
-    shown = parse(blocks("yaml")[0], "disk.yaml")
-    assert shown.to_json() == tinynet.load(ROOT / "configs" / "disk.yaml").to_json()
+def blocks(name, language):
+    return pages.blocks(pages.PAGES[NAMES.index(name)], language)
 
 
-def test_the_messages_are_the_real_ones():
-    text = blocks("yaml")[0].replace("- ReLU", "- relu", 1).replace("{lr:", "{learning_rate:")
-    with pytest.raises(ConfigError) as error:
-        parse(text, "disk.yaml")
-    assert blocks("")[0].splitlines() == error.value.problems
-
-
-def write_flowers(path, rng, with_species):
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["petal_length", "petal_width", *(["species"] if with_species else [])])
-        for i in range(60):
-            kind = i % 3
-            values = [f"{v:.2f}" for v in rng.normal([1 + 2 * kind, 0.5 + kind], 0.2)]
-            writer.writerow([*values, *([("setosa", "versicolor", "virginica")[kind]] if with_species else [])])
-
-
-def commands_of(block):
-    return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
-
-
-def run_all(commands, folder):
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for command in commands:
-        done = subprocess.run(shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        assert done.stdout or done.stderr
-
-
-def test_the_commands_for_mnist_run(tmp_path):
-    if missing("mnist", data_folder() / "mnist"):
+def followed(name, folder):
+    """What a page has made, followed in a folder with the configs that it may name."""
+    said = "".join(block.text for block in blocks(name, "console"))
+    if "tinynet data get mnist" in said and missing("mnist", data_folder() / "mnist"):
         pytest.skip(f"the files of MNIST are not in {data_folder()} (TINYNET_DATA)")
-    shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    (block,) = [block for block in blocks("console") if "mnist" in block]
-    run_all(commands_of(block), tmp_path)
+    if "--torch" in said:
+        pytest.importorskip("torch", reason="PyTorch is not installed")
+    shutil.copytree(pages.ROOT / "configs", folder / "configs")
+    return pages.follow(pages.PAGES[NAMES.index(name)], folder)
 
 
-@pytest.mark.slow
-def test_every_command_runs(tmp_path):
-    rng = np.random.default_rng(0)
-    write_flowers(tmp_path / "flowers.csv", rng, True)
-    write_flowers(tmp_path / "new-flowers.csv", rng, False)
-    (tmp_path / "flowers.yaml").write_text(blocks("yaml")[1])
-    others = [block for block in blocks("console") if "mnist" not in block and "--plugin" not in block]
-    commands = [command for block in others for command in commands_of(block)]
-    assert len(commands) > 10
-    run_all(commands, tmp_path)
-    rows = (tmp_path / "predictions.csv").read_text().splitlines()
-    assert len(rows) == 61
-    species = [row.split(",")[0] for row in rows[1:]]
-    right = np.mean([name == ("setosa", "versicolor", "virginica")[i % 3] for i, name in enumerate(species)])
-    assert right > 0.9
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NAMES if name not in BELOW]
+)
+def test_a_page_can_be_followed(name, tmp_path):
+    followed(name, tmp_path)
 
 
-def test_the_python_runs(tmp_path, monkeypatch, capsys):
-    shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    for block in blocks("python"):
-        if not block.startswith("# softplus.py"):
-            exec(block, names)
-    assert names["value"] < 0.01  # it has learned x₁ x₂, whose variance is 0.05
+def test_the_page_on_data_can_be_followed_to_right_predictions(tmp_path):
+    followed("data.md", tmp_path)
+    status, printed = pages.shell("tinynet predict runs/flowers new-flowers.csv", tmp_path)
+    assert status == 0
+    species = [row.split(",")[0] for row in printed.splitlines()[1:]]
+    assert species == ["setosa", "versicolor", "virginica"] * 2
+
+
+def test_the_page_on_python_can_be_followed_to_what_it_says(tmp_path, capsys):
+    names = followed("python.md", tmp_path)
+    assert names["value"] < 0.01
     printed = capsys.readouterr().out
     assert "[1 0]" in printed
     assert "101 parameters" in printed
+    assert "out_features must be a whole number > 0, not -5" in printed
 
 
-def without_numbers(text):
-    return re.sub(r"-?\d+(\.\d+)?(e[+-]\d+)?", "#", text)
+# README
 
 
-def test_a_layer_of_ones_own_is_written_as_shown_and_a_wrong_one_is_caught(tmp_path):
-    (layer,) = [block for block in blocks("python") if block.startswith("# softplus.py")]
-    (config,) = [block for block in blocks("yaml") if block.startswith("# softplus.yaml")]
-    (tmp_path / "softplus.py").write_text(layer)
-    (tmp_path / "softplus.yaml").write_text(config)
-    (block,) = [block for block in blocks("console") if "--plugin" in block]
-    run_all(commands_of(block), tmp_path)
-    assert (tmp_path / "runs" / "softplus" / "plots" / "network.png").exists()
-
-    right, wrong = "np.exp(-self.beta * self.x)", "np.exp(self.beta * self.x)"
-    assert f"`{wrong}`" in README
-    assert layer.count(right) == 1
-    (tmp_path / "softplus.py").write_text(layer.replace(right, wrong))
-    command = [Path(sys.executable).with_name("tinynet"), *commands_of(block)[0].split()[1:]]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 1, done.stderr
-    (message,) = [text for text in blocks("") if text.startswith("softplus.yaml")]
-    # The numbers depend on the machine's arithmetic.
-    said = [without_numbers(line) for line in (done.stdout + done.stderr).splitlines()]
-    assert without_numbers(message.strip()) in said
+def test_the_readme_is_short():
+    assert len(text_of("README.md").splitlines()) <= 150
 
 
-def test_the_changelog_and_the_package_have_one_version():
-    assert f"## {tinynet.__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+def test_the_two_commands_are_there_to_be_copied():
+    train, test = blocks("README.md", "bash")
+    assert "pip install --quiet . && tinynet train configs/disk.yaml && tinynet plot runs/disk\n" in train.text
+    assert test.text.endswith('-e ".[dev]" && python -m pytest -q -n auto -m "not slow"\n')
+
+
+def test_the_first_config_is_that_of_the_disk():
+    disk = tinynet.load(pages.ROOT / "configs" / "disk.yaml").to_json()
+    for name in ("README.md", "config.md"):
+        assert parse(blocks(name, "yaml")[0].text, "disk.yaml").to_json() == disk
+
+
+def test_the_messages_are_the_real_ones():
+    text = blocks("README.md", "yaml")[0].text.replace("- ReLU", "- relu", 1).replace("{lr:", "{learning_rate:")
+    with pytest.raises(ConfigError) as error:
+        parse(text, "disk.yaml")
+    assert blocks("README.md", "")[0].text.splitlines() == error.value.problems
+
+
+def test_the_layer_is_that_of_the_page_on_layers():
+    """Which is followed by a test, and checked."""
+    (shown,), (whole, *_) = (
+        [block for block in blocks(name, "python") if block.title == "softplus.py"]
+        for name in ("README.md", "own-layers.md")
+    )
+    assert shown.text.partition("    beta")[2] == whole.text.partition("    beta")[2]
+
+
+def test_the_training_step_learns():
+    names = {}
+    exec(blocks("README.md", "python")[-1].text, names)
+    assert names["value"] < 0.01  # it has learned x₁ x₂, whose variance is 0.05
+
+
+# Configs
+
+
+def whole(text):
+    """A block's config; what it leaves out is that of a small one."""
+    config = yaml.safe_load(text)
+    # An example of an option may stand alone.
+    assert set(config) <= set(KEYS)
+    rest = {"dataset": "Disk", "layers": [{"Linear": 2}], "loss": "CrossEntropy", "optimizer": "SGD"}
+    return yaml.safe_dump(rest | config)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_config_loads(name):
+    for block in blocks(name, "yaml"):
+        if block.title not in ("wrong.yaml", "softplus.yaml"):
+            assert parse(block.text if block.title else whole(block.text), f"{name}:{block.line}").layers
+
+
+def test_wrong_configs_are_wrong():
+    (wrong,) = [block for block in blocks("config.md", "yaml") if block.title == "wrong.yaml"]
+    with pytest.raises(ConfigError) as error:
+        parse(wrong.text, "wrong.yaml")
+    assert len(error.value.problems) == 6
+
+
+def test_the_table_of_training_has_every_option():
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", text_of("config.md"), re.MULTILINE)
+    assert [name for name, _ in rows] == list(Training.model_fields)
+
+
+def test_the_table_of_sections_has_every_one():
+    rows = re.findall(r"^\| `(\w+)` \| \S+ .*\|$", text_of("config.md").partition("## Its sections")[2], re.MULTILINE)
+    assert rows[: len(KEYS)] == list(KEYS)
+
+
+# What else is said
+
+
+def test_the_commands_of_the_quickstart_are_all():
+    rows = re.findall(r"^\| `tinynet (\w+)", text_of("quickstart.md"), re.MULTILINE)
+    assert set(rows) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("line", re.findall(r"_TINYNET_COMPLETE=\w+_source tinynet", text_of("quickstart.md")))
+def test_the_line_for_a_shell_prints_its_completion(line, tmp_path):
+    status, printed = pages.shell(line, tmp_path)
+    assert status == 0
+    assert "_tinynet_completion" in printed
+
+
+def test_names_of_configs_are_completed(tmp_path):
+    status, printed = pages.shell(
+        'COMP_WORDS="tinynet init mnist-l" COMP_CWORD=2 _TINYNET_COMPLETE=bash_complete tinynet', tmp_path
+    )
+    assert (status, printed) == (0, "plain,mnist-lenet\n")
+
+
+@pytest.mark.parametrize("page", [*pages.PAGES, *pages.ROOT.glob("CO*.md"), *pages.ROOT.glob("benchmarks/*.md")])
+def test_every_link_leads_to_a_file(page):
+    text = page.read_text(encoding="utf-8")
+    links = [*re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", text), *re.findall(r'<img src="([^"]+)"', text)]
+    for link in links:
+        local = page.parent.name == "docs" and link in MADE
+        assert link.startswith("https://") or local or (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", [*pages.PAGES, pages.ROOT / "CONTRIBUTING.md"])
+def test_every_file_of_the_code_that_is_named_is_there(page):
+    named = re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|yaml))`", page.read_text(encoding="utf-8"))
+    for file in named:
+        assert any((folder / file).exists() for folder in (pages.ROOT, pages.ROOT / "src" / "tinynet")), file

@@ -1,0 +1,133 @@
+"""The pages that are made, not written: one for each component, from its class, and those of the root's documents."""
+
+from __future__ import annotations
+
+import ast
+import html
+import inspect
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from tinynet.common import components
+from tinynet.config.grammar import load_all
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "tinynet"
+
+# Page -> the document that it shows.
+DOCUMENTS = {
+    "benchmarks.md": "benchmarks/README.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "changelog.md": "CHANGELOG.md",
+}
+
+KINDS = {
+    "layer": "Layers",
+    "loss": "Losses",
+    "optimizer": "Optimizers",
+    "schedule": "Schedules",
+    "dataset": "Datasets",
+    "augmentation": "Augmentations",
+}
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the components into the navigation."""
+    load_all()
+    (reference,) = [
+        entry["Reference"] for entry in config.nav or [] if isinstance(entry, dict) and "Reference" in entry
+    ]
+    for kind, heading in KINDS.items():
+        reference.append({heading: [f"reference/{name}.md" for name in components.classes(kind)]})
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages."""
+    made = {page: _document(ROOT / document) for page, document in DOCUMENTS.items()}
+    made["reference/index.md"] = _index()
+    for kind in KINDS:
+        made |= {f"reference/{name}.md": _component(cls) for name, cls in components.classes(kind).items()}
+    for name, text in made.items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def _document(path: Path) -> str:
+    """Its text, with links to the pages instead of the files."""
+    made = {ROOT / document: page for page, document in DOCUMENTS.items()} | {ROOT / "README.md": "index.md"}
+
+    def link(found: re.Match[str]) -> str:
+        target = (path.parent / found[1]).resolve()
+        return f"]({made.get(target) or target.relative_to(ROOT / 'docs')}"
+
+    return re.sub(r"\]\((?!https?:|#)([^)#]+)", link, path.read_text(encoding="utf-8"))
+
+
+def _index() -> str:
+    lines = [
+        "# Reference",
+        "",
+        "All that a config can name, from the classes themselves. `tinynet layers NAME` prints the same in a terminal.",
+    ]
+    for kind, heading in KINDS.items():
+        lines += ["", f"## {heading}", "", "| name | equation |", "| --- | --- |"]
+        for name, cls in components.classes(kind).items():
+            summary = _cell(components.documentation(cls).summary)
+            lines.append(f"| [{name}]({name}.md) | {summary} |")
+    return "\n".join(lines)
+
+
+def _component(cls: type[Any]) -> str:
+    found = components.documentation(cls)
+    lines = [f"# {cls.__name__}", "", _equations(found.summary, "equation"), ""]
+    # Exceptions are for readers of the code: who writes a config is told at its line.
+    text = re.sub(r"^Raises\n-+\n(?:\S+\n(?:    .*\n?)+)+", "", found.body, flags=re.MULTILINE)
+    for paragraph in re.split(r"\n{2,}", text.strip()):
+        lines += [_equations(paragraph, "text"), ""] if paragraph else []
+    lines += ["## Example", "", "```yaml", _yaml(found.example), "```", ""]
+    lines += _options(cls)
+    file = Path(inspect.getsourcefile(cls) or "").relative_to(SOURCE)
+    lines += ["## Code", "", f"The class as it stands in `src/tinynet/{file}`, without its docstring.", ""]
+    lines += ["```python", _code(cls), "```", ""]
+    return "\n".join(lines)
+
+
+def _equations(text: str, style: str) -> str:
+    return f'<div class="made-{style}" markdown="0">{html.escape(text, quote=False)}</div>'
+
+
+def _cell(text: str) -> str:
+    return html.escape(text, quote=False).replace("|", "&#124;").replace("[", "&#91;").replace("*", "&#42;")
+
+
+def _yaml(example: str) -> str:
+    return example[1:-1] if example.startswith("{") else example
+
+
+def _options(cls: type[Any]) -> list[str]:
+    lines = ["## Options", "", "| option | value | default | what it is |", "| --- | --- | --- | --- |"]
+    for option in components.options(cls):
+        default = "required" if option.required else f"`{_default(option.default)}`"
+        lines.append(f"| `{option.name}` | {_cell(option.type_text)} | {default} | {_cell(option.description)} |")
+    return [*lines, ""] if len(lines) > 4 else []
+
+
+def _default(value: Any) -> str:
+    value = list(value) if isinstance(value, tuple) else value
+    return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n...\n").strip()
+
+
+def _code(cls: type[Any]) -> str:
+    source = textwrap.dedent(inspect.getsource(cls))
+    lines = source.splitlines()
+    body = ast.parse(source).body[0].body  # type: ignore[attr-defined]
+    if ast.get_docstring(ast.parse(source).body[0]):  # type: ignore[arg-type]
+        lines[body[0].lineno - 1 : body[0].end_lineno] = []
+    return re.sub(r":\n\n+", ":\n", "\n".join(lines), count=1)
