@@ -15,13 +15,15 @@ import numpy as np
 import tinynet
 from tinynet.common.arrays import Array
 from tinynet.common.components import shown
-from tinynet.common.errors import CheckpointError, TinynetError
+from tinynet.common.errors import CheckpointError, ConfigError, TinynetError
 from tinynet.common.files import replacing
 from tinynet.common.npz import read_npz
-from tinynet.config.config import Config
+from tinynet.config.config import Config, from_json
+from tinynet.data.dataset import Description
 from tinynet.nn.parameter import Parameter
+from tinynet.training.builder import build_round, generated
 from tinynet.training.record import Progress
-from tinynet.training.round import Round
+from tinynet.training.round import Round, numbered
 
 FORMAT = 2
 PARAMETERS, BEST, OPTIMIZER = "parameters/", "best/", "optimizer/"
@@ -169,7 +171,53 @@ def of_run(folder: Path) -> Path | None:
     return next((file for file in files if file.exists()), None)
 
 
-def restore_parameters(checkpoint: Checkpoint, parameters: list[Parameter], file: str) -> None:
+def restored(checkpoint: Checkpoint, file: str, config: Config | None = None) -> tuple[Config, list[Round]]:
+    """The config and the rounds of a checkpoint that has been read.
+
+    Parameters
+    ----------
+    checkpoint
+        As read.
+    file
+        Its name, for messages.
+    config
+        To go on with, instead of the one in the checkpoint (a resumed training with more epochs).
+
+    Raises
+    ------
+    CheckpointError
+        If what the checkpoint holds is broken, or does not fit its config.
+    """
+    try:
+        config = config or from_json(checkpoint.metadata["config"], file)
+        count = config.training.rounds
+        parts = [of_round(checkpoint, number) for number in range(count)] if count > 1 else [checkpoint]
+        rounds = [_round(one, file, config.of_round(number)) for number, one in enumerate(parts)]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{file}: the checkpoint's metadata is broken ({error})") from None
+    except ConfigError as error:
+        raise CheckpointError(f"{file}: the checkpoint's config does not fit this tinynet:\n{error}") from None
+    for one in rounds[1:] if not generated(config) else ():
+        one.first = rounds[0]
+    return config, numbered(rounds)
+
+
+def _round(checkpoint: Checkpoint, file: str, config: Config) -> Round:
+    """The round of a checkpoint of one."""
+    metadata = checkpoint.metadata
+    one = build_round(config, Description.from_json(metadata["description"]), restored=True)
+    one.data_sha256 = str(metadata["data_sha256"])
+    _restore_parameters(checkpoint, [*one.net.parameters, *one.net.buffers], file)
+    if metadata["progress"] is None:
+        one.parameters_only = True
+    else:
+        _restore_training(checkpoint, one, file)
+    return one
+
+
+def _restore_parameters(checkpoint: Checkpoint, parameters: list[Parameter], file: str) -> None:
     """Put a checkpoint's parameters into those of a net.
 
     Raises
@@ -185,7 +233,7 @@ def restore_parameters(checkpoint: Checkpoint, parameters: list[Parameter], file
         raise CheckpointError(f"{file}: the checkpoint holds {', '.join(extra)}, which its config does not have")
 
 
-def restore_training(checkpoint: Checkpoint, one: Round, file: str) -> None:
+def _restore_training(checkpoint: Checkpoint, one: Round, file: str) -> None:
     """Put the progress, the optimizer's state and the best parameters of a checkpoint into a round."""
     net, optimizer = one.net, one.optimizer
     one.progress = Progress.from_json(checkpoint.metadata["progress"])

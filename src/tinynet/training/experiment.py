@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet.common.arrays import Array, check_samples
-from tinynet.common.errors import CheckpointError, ConfigError, ShapeError, UsageError
-from tinynet.config.config import Config, from_json
+from tinynet.common.errors import CheckpointError, ShapeError, UsageError
+from tinynet.config.config import Config
 from tinynet.data.dataset import SPLITS, Data, Description
 from tinynet.data.targets import Coding
 from tinynet.nn.losses import Loss
@@ -25,7 +25,7 @@ from tinynet.training.builder import build_round, check_rounds, generated
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.evaluation import Figures, classify, evaluate, outputs
 from tinynet.training.record import Record
-from tinynet.training.round import Round
+from tinynet.training.round import Round, numbered
 from tinynet.training.rounds import Training
 from tinynet.training.transfer import Start, find_start, start
 
@@ -242,13 +242,7 @@ def build(config: Config) -> Experiment:
         rounds.append(one)
     # Starting from another run may have changed how the data are scaled.
     config = replace(config, dataset=rounds[0].config.dataset)
-    return Experiment(config, _numbered(rounds), started[0] if started else None)
-
-
-def _numbered(rounds: list[Round]) -> list[Round]:
-    for number, one in enumerate(rounds if len(rounds) > 1 else ()):
-        one.number = number
-    return rounds
+    return Experiment(config, numbered(rounds), started[0] if started else None)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Experiment:
@@ -273,41 +267,5 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Experiment:
 
 
 def restore(checkpoint: Checkpoint, file: str, config: Config | None = None) -> Experiment:
-    """The experiment of a checkpoint that has been read.
-
-    Parameters
-    ----------
-    checkpoint
-        As read.
-    file
-        Its name, for messages.
-    config
-        To go on with, instead of the one in the checkpoint (a resumed training with more epochs).
-    """
-    try:
-        config = config or from_json(checkpoint.metadata["config"], file)
-        count = config.training.rounds
-        parts = [checkpoints.of_round(checkpoint, number) for number in range(count)] if count > 1 else [checkpoint]
-        rounds = [_restored(one, file, config.of_round(number)) for number, one in enumerate(parts)]
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{file}: the checkpoint's metadata is broken ({error})") from None
-    except ConfigError as error:
-        raise CheckpointError(f"{file}: the checkpoint's config does not fit this tinynet:\n{error}") from None
-    for one in rounds[1:] if not generated(config) else ():
-        one.first = rounds[0]
-    return Experiment(config, _numbered(rounds))
-
-
-def _restored(checkpoint: Checkpoint, file: str, config: Config) -> Round:
-    """The round of a checkpoint of one."""
-    metadata = checkpoint.metadata
-    one = build_round(config, Description.from_json(metadata["description"]), restored=True)
-    one.data_sha256 = str(metadata["data_sha256"])
-    checkpoints.restore_parameters(checkpoint, [*one.net.parameters, *one.net.buffers], file)
-    if metadata["progress"] is None:
-        one.parameters_only = True
-    else:
-        checkpoints.restore_training(checkpoint, one, file)
-    return one
+    """The experiment of a checkpoint that has been read; see `checkpoint.restored`."""
+    return Experiment(*checkpoints.restored(checkpoint, file, config))

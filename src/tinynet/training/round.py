@@ -135,6 +135,13 @@ class Round:
         net.vector.all_tensors[...] = tensors
 
 
+def numbered(rounds: list[Round]) -> list[Round]:
+    """The rounds of one experiment, which know from now on which they are, if there are several."""
+    for number, one in enumerate(rounds if len(rounds) > 1 else ()):
+        one.number = number
+    return rounds
+
+
 def prepared(data: Data, config: Config, coding: Coding | None, net: Net) -> Data:
     """The data with the targets that the loss compares with, in the net's number type.
 
