@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import copy_context
 from math import isfinite
 from time import perf_counter
@@ -22,6 +22,7 @@ from tinynet.training.stacking import joined, stacked
 from tinynet.training.workers import Pieces
 
 END = object()
+Batch = tuple[Array, Array | None, Array | None]
 
 
 class Learner:
@@ -37,10 +38,10 @@ class Learner:
     """
 
     def __init__(self, rounds: Sequence[Round], workers: int = 1) -> None:
-        self.rounds, self.first = list(rounds), rounds[0]
+        self.rounds, self.first, self.several = list(rounds), rounds[0], len(rounds) > 1
         self.options, self.loss = self.first.config.training, self.first.loss
         self.net, self.optimizer, self.data = self.first.net, self.first.optimizer, self.first.dataset.train
-        if len(rounds) > 1:
+        if self.several:
             self.net, self.optimizer = stacked(rounds)
             self.data = joined([one.dataset.train for one in rounds])
         self.pieces = Pieces(self.net, self.loss, workers)
@@ -95,56 +96,52 @@ class Learner:
             one.net.clock.step, one.optimizer.steps = self.net.clock.step, self.optimizer.steps
         self.batches, self.seconds = 0, 0.0
 
-    def _batches(self) -> Iterator[tuple[Array, Array | None, Array | None]]:
+    def _batches(self) -> Iterable[Batch]:
         """The batches that are left of the epoch under way, with an axis of rounds in front where there are several."""
         for one in self.rounds:
             one.set_rate()
         self.optimizer.factor = self.first.optimizer.factor
         progress = [one.progress for one in self.rounds]
         self.loss_sum, self.errors = progress[0].loss_sum, progress[0].errors
-        if len(progress) > 1:
+        if self.several:
             self.loss_sum, self.errors = (np.array([getattr(p, n) for p in progress]) for n in ("loss_sum", "errors"))
-        for x, labels, targets in Loader(self.data, self.options.batch_size, self._order(), progress[0].batch):
-            if self.first.augmentations:
-                x, targets = self._augmented(x, targets)
-            yield x, labels, targets
+        loader = Loader(self.data, self.options.batch_size, self._order(), progress[0].batch)
+        return (self._augmented(*batch) for batch in loader) if self.first.augmentations else loader
 
     def _order(self) -> Array | None:
         """The rows of an epoch in their order; with several rounds a row of them for each."""
-        if len(self.rounds) == 1:
+        if not self.several:
             return self.first.order() if self.options.shuffle else None
         rows, samples = np.array([one.order() for one in self.rounds]), len(self.first.dataset.train)
         # Data from a file are the same in all rounds, and there once.
         return rows if len(self.data) == samples else rows + samples * np.arange(len(rows))[:, None]
 
-    def _augmented(self, x: Array, targets: Array | None) -> tuple[Array, Array | None]:
+    def _augmented(self, x: Array, labels: Array | None, targets: Array | None) -> Batch:
         """A batch with its images changed, and its targets, which are the changed images in an autoencoder."""
         one = self.first
         x = augment(x, one.augmentations, one.description.input_scaling, one.config.seed, self.net.clock.step)
-        return x, x if one.config.dataset.options["targets"] == "inputs" else targets
+        return x, labels, x if one.config.dataset.options["targets"] == "inputs" else targets
 
     def _check(self, value: Any, x: Array) -> None:
         """Raise DivergedError where the loss of a batch is NaN or infinite."""
-        several = len(self.rounds) > 1
-        if np.isfinite(value).all() if several else isfinite(value):
+        if np.isfinite(value).all() if self.several else isfinite(value):
             return
         self.settle()
         number = int(np.argmin(np.isfinite(value)))
         one, loss = self.rounds[number], float(np.atleast_1d(value)[number])
-        if several:
+        if self.several:
             one.net.forward(x[number], training=True)  # for the layer to be found
         batch = one.progress.batch + 1
         raise diverged(one, one.progress.epoch + 1, f"the loss became {loss} in batch {batch}", self.pieces)
 
     def _count(self, value: Any, predicted: Array, labels: Array | None, target: Array) -> None:
         """Add the loss of a batch, in the data's own unit, and its wrong classifications to the sums of the epoch."""
-        several = len(self.rounds) > 1
         if self.first.description.target_scaling is not None:
             value = self.loss(*in_units(self.first, predicted, target))[0]
-        self.loss_sum = self.loss_sum + value * predicted.shape[several]
+        self.loss_sum = self.loss_sum + value * predicted.shape[self.several]
         if self.counts_errors:
             wrong = classify(self.first, predicted) != labels
-            self.errors = self.errors + np.count_nonzero(wrong, axis=-1 if several else None)
+            self.errors = self.errors + np.count_nonzero(wrong, axis=-1 if self.several else None)
         self.batches += 1
 
     def _followed(self, epoch: Iterator[None]) -> Iterator[None]:

@@ -70,6 +70,9 @@ class Round:
     best_parameters: Array | None = None
     parameters_only: bool = False
 
+    def __post_init__(self) -> None:
+        self.shuffle = Stream(self.config.seed, "shuffle")
+
     @property
     def dataset(self) -> Data:
         """The splits; loaded from their files at the first use, if the round comes from a checkpoint.
@@ -114,7 +117,7 @@ class Round:
         count = len(self.dataset.train)
         if not self.config.training.shuffle:
             return np.arange(count)
-        return Stream(self.config.seed, "shuffle").at(self.progress.epoch).permutation(count)
+        return self.shuffle.at(self.progress.epoch).permutation(count)
 
     def set_rate(self) -> None:
         """Set the optimizer's factor to that of the epoch that is under way."""
