@@ -10,7 +10,6 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -114,14 +113,9 @@ def _yaml(example: str) -> str:
 def _options(cls: type[Any]) -> list[str]:
     lines = ["## Options", "", "| option | value | default | what it is |", "| --- | --- | --- | --- |"]
     for option in components.options(cls):
-        default = "required" if option.required else f"`{_default(option.default)}`"
+        default = "required" if option.required else f"`{components.written(option.default)}`"
         lines.append(f"| `{option.name}` | {_cell(option.type_text)} | {default} | {_cell(option.description)} |")
     return [*lines, ""] if len(lines) > 4 else []
-
-
-def _default(value: Any) -> str:
-    value = list(value) if isinstance(value, tuple) else value
-    return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n...\n").strip()
 
 
 def _code(cls: type[Any]) -> str:
