@@ -7,6 +7,7 @@ import html
 import inspect
 import re
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,18 +85,21 @@ def _index() -> str:
 
 
 def _component(cls: type[Any]) -> str:
-    found = components.documentation(cls)
+    found, file = components.documentation(cls), Path(inspect.getsourcefile(cls) or "").relative_to(SOURCE)
     lines = [f"# {cls.__name__}", "", _equations(found.summary, "equation"), ""]
-    # Exceptions are for readers of the code: who writes a config is told at its line.
-    text = re.sub(r"^Raises\n-+\n(?:\S+\n(?:    .*\n?)+)+", "", found.body, flags=re.MULTILINE)
-    for paragraph in re.split(r"\n{2,}", text.strip()):
-        lines += [_equations(paragraph, "text"), ""] if paragraph else []
-    lines += ["## Example", "", "```yaml", _yaml(found.example), "```", ""]
-    lines += _options(cls)
-    file = Path(inspect.getsourcefile(cls) or "").relative_to(SOURCE)
+    for paragraph in _paragraphs(found.body):
+        lines += [_equations(paragraph, "text"), ""]
+    lines += ["## Example", "", "```yaml", _yaml(found.example), "```", "", *_options(cls)]
     lines += ["## Code", "", f"The class as it stands in `src/tinynet/{file}`, without its docstring.", ""]
-    lines += ["```python", _code(cls), "```", ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, "```python", _code(cls), "```", ""])
+
+
+def _paragraphs(body: str) -> Iterator[str]:
+    # Exceptions are for readers of the code: who writes a config is told at its line.
+    text = re.sub(r"^Raises\n-+\n(?:\S+\n(?:    .*\n?)+)+", "", body, flags=re.MULTILINE)
+    for paragraph in filter(None, re.split(r"\n{2,}", text.strip())):
+        # Lines of a docstring are as long as the code's; a sentence goes on, an equation begins a line.
+        yield re.sub(r"(?<!\.)\n(?!\w+(?:\[[^\]]*\])? [=←])", " ", paragraph)
 
 
 def _equations(text: str, style: str) -> str:
@@ -120,8 +124,7 @@ def _options(cls: type[Any]) -> list[str]:
 
 def _code(cls: type[Any]) -> str:
     source = textwrap.dedent(inspect.getsource(cls))
-    lines = source.splitlines()
-    body = ast.parse(source).body[0].body  # type: ignore[attr-defined]
-    if ast.get_docstring(ast.parse(source).body[0]):  # type: ignore[arg-type]
-        lines[body[0].lineno - 1 : body[0].end_lineno] = []
+    lines, (first, *_) = source.splitlines(), ast.parse(source).body[0].body
+    if isinstance(first, ast.Expr):
+        lines[first.lineno - 1 : first.end_lineno] = []
     return re.sub(r":\n\n+", ":\n", "\n".join(lines), count=1)
