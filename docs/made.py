@@ -14,6 +14,7 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+from tinynet.cli.layers import PLURALS
 from tinynet.common import components
 from tinynet.config.grammar import load_all
 
@@ -27,14 +28,7 @@ DOCUMENTS = {
     "changelog.md": "CHANGELOG.md",
 }
 
-KINDS = {
-    "layer": "Layers",
-    "loss": "Losses",
-    "optimizer": "Optimizers",
-    "schedule": "Schedules",
-    "dataset": "Datasets",
-    "augmentation": "Augmentations",
-}
+KINDS = {kind: PLURALS[kind] for kind in ("layer", "loss", "optimizer", "schedule", "dataset", "augmentation")}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
