@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gradients import loss_case, spaced
 
+from tinynet.check import pytorch
 from tinynet.common import components
 from tinynet.nn.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from tinynet.nn.layers.dropout import Dropout
@@ -22,25 +23,11 @@ torch.set_num_threads(1)
 
 TOLERANCE = 1e-9
 
-TWINS = {
-    Flatten: lambda layer: torch.nn.Flatten(),
-    ReLU: lambda layer: torch.nn.ReLU(),
-    LeakyReLU: lambda layer: torch.nn.LeakyReLU(layer.negative_slope),
-    Tanh: lambda layer: torch.nn.Tanh(),
-    Sigmoid: lambda layer: torch.nn.Sigmoid(),
-    GELU: lambda layer: torch.nn.GELU(approximate="tanh"),
-    Softmax: lambda layer: torch.nn.Softmax(dim=-1),
-    Dropout: lambda layer: torch.nn.Dropout(layer.p),
-}
 BETWEEN = [ReLU, LeakyReLU, Tanh, Sigmoid, GELU, Softmax, Dropout]
 
 LOSSES = [
-    (MSE(), torch.nn.MSELoss()),
-    (L1(), torch.nn.L1Loss()),
-    (Huber(), torch.nn.HuberLoss()),
-    (Huber(0.3), torch.nn.HuberLoss(delta=0.3)),
-    (CrossEntropy(), torch.nn.CrossEntropyLoss()),
-    (BinaryCrossEntropy(), torch.nn.BCEWithLogitsLoss()),
+    (loss, pytorch.LOSSES[type(loss)](torch.nn, loss))
+    for loss in (MSE(), L1(), Huber(), Huber(0.3), CrossEntropy(), BinaryCrossEntropy())
 ]
 every_loss = pytest.mark.parametrize(("loss", "torch_loss"), LOSSES, ids=[str(loss) for loss, _ in LOSSES])
 
@@ -66,14 +53,13 @@ every_optimizer = pytest.mark.parametrize(("cls", "options"), OPTIMIZERS)
 
 def twin(net):
     """The net in PyTorch, with the same parameters."""
-    layers, shape = [], net.input_shape
-    for layer, output in zip(net.layers, net.shapes, strict=True):
-        if isinstance(layer, Linear):
-            layers.append(torch.nn.Linear(*shape, *output, bias=layer.bias, dtype=torch.float64))
-        else:
-            layers.append(TWINS[type(layer)](layer))
-        shape = output
-    model = torch.nn.Sequential(*layers)
+    given = [net.input_shape, *net.shapes[:-1]]
+    found = [
+        pytorch.LAYERS[type(layer)](torch.nn, layer, shape) for layer, shape in zip(net.layers, given, strict=True)
+    ]
+    # In evaluation, as here, Dropout does nothing.
+    model = torch.nn.Sequential(*(one if isinstance(one, torch.nn.Module) else torch.nn.Identity() for one in found))
+    model.double()
     with torch.no_grad():
         for theirs, ours in zip(model.parameters(), net.parameters, strict=True):
             # Our weight is (in, out) and theirs (out, in); our bias is (1, out) and theirs (out,).
@@ -124,7 +110,7 @@ def test_outputs_and_gradients(seed):
 
 def test_random_nets_hold_every_layer():
     drawn = {type(layer) for seed in range(40) for layer in random_net(seed).layers}
-    assert drawn == {Linear, *TWINS}
+    assert drawn == {Linear, Flatten, *BETWEEN}
     assert {sum(isinstance(layer, Linear) for layer in random_net(seed).layers) for seed in range(40)} == {
         1,
         2,
@@ -240,19 +226,11 @@ def test_initial_values_are_drawn_from_the_same_range():
 
 
 @pytest.mark.parametrize(
-    ("schedule", "make"),
-    [
-        (StepLR(3), lambda o: torch.optim.lr_scheduler.StepLR(o, 3)),
-        (StepLR(1, gamma=0.9), lambda o: torch.optim.lr_scheduler.StepLR(o, 1, gamma=0.9)),
-        (StepLR(50), lambda o: torch.optim.lr_scheduler.StepLR(o, 50)),
-        (CosineLR(), lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 20)),
-        (CosineLR(20), lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 20)),
-        (CosineLR(35), lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 35)),
-    ],
+    "schedule", [StepLR(3), StepLR(1, gamma=0.9), StepLR(50), CosineLR(), CosineLR(20), CosineLR(35)]
 )
-def test_schedule(schedule, make):
+def test_schedule(schedule):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
-    scheduler = make(optimizer)
+    scheduler = pytorch.SCHEDULES[type(schedule)](torch.optim.lr_scheduler, schedule, optimizer, 20)
     for epoch in range(21):
         theirs = optimizer.param_groups[0]["lr"]
         assert 0.5 * schedule.factor(epoch, epochs=20) == pytest.approx(theirs, rel=1e-12, abs=1e-15)
