@@ -15,6 +15,7 @@ from tinynet.nn.layer import Layer
 from tinynet.nn.layers.activations import ReLU, Softmax, Tanh
 from tinynet.nn.layers.dropout import Dropout
 from tinynet.nn.layers.linear import Linear
+from tinynet.nn.layers.merge import Identity, Sum
 from tinynet.nn.layers.shape import Flatten
 from tinynet.nn.losses import MSE, CrossEntropy
 from tinynet.nn.net import Net
@@ -551,3 +552,22 @@ def test_an_option_error_is_a_value_error():
     with pytest.raises(ValueError, match="out_features") as caught:
         Net([Linear(-5)], (2,))
     assert caught.type is OptionError
+
+
+def test_a_last_layer_that_keeps_nothing_is_fine(batch):
+    @dataclass(eq=False)
+    class Twice(Layer, abstract=True):
+        """y = 2 x"""
+
+        def forward(self, x, training=False):
+            return 2 * x
+
+        def backward(self, dy):
+            return 2 * dy
+
+    for layers in ([Twice()], [Linear(3, name="a"), Identity(name="b"), Sum(("a", "b")), Twice()]):
+        net = Net(layers, (2,), dtype="float64")
+        y = net.forward(batch)
+        assert net.backward(np.ones_like(y)).shape == batch.shape
+        with pytest.raises(ShapeError, match=r"the gradient has shape \(1, 1\), the last output .* Call forward first"):
+            net.backward(np.ones((1, 1)))
