@@ -62,3 +62,7 @@ def test_the_site_asks_nothing_of_other_hosts(site):
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         assert not re.findall(r'(?:src|href)="(?:https?:)?//', text), page
+
+
+def test_the_site_holds_pages_and_no_code(site):
+    assert not [path for path in site.rglob("*") if path.suffix in (".py", ".pyc")]
