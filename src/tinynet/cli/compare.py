@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinynet.cli.output import counted, json_option, print_json, table, tell
+from tinynet.cli.pages import Markdown
 from tinynet.common.components import written
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def command(runs: tuple[str, ...], as_json: bool, markdown: bool) -> None:
     if as_json:
         print_json({**found.to_json(), "plots": pictures})
     elif markdown:
-        tell("\n\n".join(_markdown(found, pictures)))
+        tell(str(_markdown(found, pictures)))
     else:
         tell("\n\n".join([*_text(found), "\n".join([*found.notes, *pictures])]).rstrip())
 
@@ -73,25 +74,18 @@ def _text(found: Comparison) -> Iterator[str]:
         yield f"{_paired_title(found)}\n{table(_pairs(found))}"
 
 
-def _markdown(found: Comparison, pictures: list[str]) -> Iterator[str]:
-    yield _config_title(found)
+def _markdown(found: Comparison, pictures: list[str]) -> Markdown:
+    page = Markdown()
+    page.text(_config_title(found))
     if found.config:
-        yield "\n".join(_markdown_rows(_config(found)))
-    yield _figures_title(found)
-    yield "\n".join(_markdown_rows(_figures(found)))
+        page.table(_config(found), 1)
+    page.text(_figures_title(found))
+    page.table(_figures(found), 1)
     if any(found.differences):
-        yield _paired_title(found)
-        yield "\n".join(_markdown_rows(_pairs(found)))
-    yield from found.notes
-    for path in pictures:
-        yield f"![{path}]({path})"
-
-
-def _markdown_rows(rows: Rows) -> Iterator[str]:
-    for i, row in enumerate(rows):
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
-        if i == 0:
-            yield f"| --- |{' ---: |' * (len(row) - 1)}"
+        page.text(_paired_title(found))
+        page.table(_pairs(found), 1)
+    page.parts += [*found.notes, *(f"![{path}]({path})" for path in pictures)]
+    return page
 
 
 def _config_title(found: Comparison) -> str:

@@ -20,10 +20,9 @@ from tinynet.plots.series import (
     Quantity,
     commonest_error,
     curve,
-    final,
+    figure_text,
     loss_label,
     outcome,
-    outcome_of_rounds,
     split_name,
     split_shown,
 )
@@ -129,7 +128,7 @@ def draw_rounds(figure: Figure, run: Run, records: Sequence[Record], quantity: Q
     _label(axes, quantity, [saved], points)
     style.legend_above(axes, rows)
     name = style.of_rounds(run.meta["name"], len(by_round(shown)), round_count(run))
-    figure.suptitle(style.titled(name, outcome_of_rounds(run, records, quantity)))
+    figure.suptitle(style.titled(name, outcome(run, records, quantity)))
 
 
 def draw_overlay(
@@ -201,14 +200,13 @@ def _plot_one_of_many(
     axes: Axes, records: Sequence[Record], quantity: Quantity, split: str, i: int
 ) -> tuple[Line2D, list[Points], str]:
     """The i-th run of several: its line, all points drawn, and its last figure as text."""
-    if len(by_round(records)) == 1:
-        found = curve(records, quantity, split)
-        _, value = final(records, quantity, split) or (0, np.nan)
-        return _plot(axes, *found, style.line_look(i), stagger=i), [found], style.number(quantity, value)
     means = course(records, f"{split}_{quantity}")
-    line, points = _plot_mean(axes, means, quantity, style.line_look(i), band=True, stagger=i)
-    mean, deviation = (SCALE[quantity] * values[means.last or 0] for values in (means.mean, means.deviation))
-    return line, points, style.spread(quantity, mean, deviation)
+    if len(means.rounds) > 1:
+        line, points = _plot_mean(axes, means, quantity, style.line_look(i), band=True, stagger=i)
+    else:
+        points = [curve(records, quantity, split)]
+        line = _plot(axes, *points[0], style.line_look(i), stagger=i)
+    return line, points, figure_text(means, quantity)
 
 
 def _commonest_line(axes: Axes, run: Run, quantity: Quantity, number: int | None = None) -> list[style.Entry]:

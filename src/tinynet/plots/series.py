@@ -13,7 +13,7 @@ from tinynet.common.arrays import Array
 from tinynet.plots import style
 from tinynet.plots.saved import Saved
 from tinynet.runs.run import Run
-from tinynet.runs.statistics import by_round, counted, course, ended
+from tinynet.runs.statistics import Course, by_round, counted, course, ended
 from tinynet.training.experiment import Experiment
 from tinynet.training.record import Record
 
@@ -32,13 +32,6 @@ def curve(records: Iterable[Record], quantity: Quantity, split: str) -> tuple[Ar
     return epochs, SCALE[quantity] * values
 
 
-def final(records: Iterable[Record], quantity: Quantity, split: str) -> tuple[int, float] | None:
-    """The last finite value of a split, with its epoch."""
-    epochs, values = curve(records, quantity, split)
-    finite = np.flatnonzero(np.isfinite(values))
-    return (int(epochs[finite[-1]]), float(values[finite[-1]])) if len(finite) else None
-
-
 def split_shown(records: Sequence[Record], quantity: Quantity) -> str | None:
     """The split whose last figure stands for a run, or None where nothing was measured."""
     known = (split for split in FINAL if records and course(records, f"{split}_{quantity}").last is not None)
@@ -46,23 +39,21 @@ def split_shown(records: Sequence[Record], quantity: Quantity) -> str | None:
 
 
 def outcome(run: Run, records: Sequence[Record], quantity: Quantity, number: int | None = None) -> str:
-    """The last figure of a run, or of one of its rounds, in words: "test error 4.3 % after 50 epochs"."""
-    split = split_shown(records, quantity) or "test"
-    epoch, value = final(records, quantity, split) or (0, np.nan)
-    ending = "" if number is not None and number in ended(run) else _ending(run)
-    return f"{split} {quantity} {style.number(quantity, value)} {_after(epoch, epoch)}{ending}"
-
-
-def outcome_of_rounds(run: Run, records: Sequence[Record], quantity: Quantity) -> str:
-    """The last figures of several rounds: "test error 4.3 ± 1.2 % after 50 epochs, mean of 10 rounds"."""
+    """The last figure of a run, of one of its rounds, or over several: "test error 4.3 ± 1.2 % after 50 epochs"."""
     shown = counted(run, records)
     split = split_shown(shown, quantity) or "test"
     found = course(shown, f"{split}_{quantity}")
     last = found.last or 0
     ends = [own[-1].epoch for own in by_round(shown).values()]
-    value = style.spread(quantity, SCALE[quantity] * found.mean[last], SCALE[quantity] * found.deviation[last])
     when = _after(min(ends), max(ends)) if last == max(ends) else _after(last, last)
-    return f"{split} {quantity} {value} {when}{_ending(run)}"
+    ending = "" if number is not None and number in ended(run) else _ending(run)
+    return f"{split} {quantity} {figure_text(found, quantity)} {when}{ending}"
+
+
+def figure_text(found: Course, quantity: Quantity) -> str:
+    """The last known mean, with the deviation where there are several rounds."""
+    mean, deviation = (SCALE[quantity] * values[found.last or 0] for values in (found.mean, found.deviation))
+    return style.spread(quantity, mean, deviation)
 
 
 def _after(first: int, last: int) -> str:

@@ -20,21 +20,17 @@ Part = tuple[list[list[int]], list[int]]
 
 
 @dataclass
-class Turn:
-    """The line from the foot of a column to the top of the next, upright or level between its points."""
-
-    points: list[Point]
-
-
-@dataclass
 class Layout:
-    """What `arrange` found: how far all reaches from where the first item's lines come in, and the lines."""
+    """What `arrange` found: how far all reaches from where the first item's lines come in, and the lines.
+
+    A turn goes from the foot of a column to the top of the next, upright or level between its points.
+    """
 
     left: float
     right: float
     height: float
     lines: list[Line]
-    turns: list[Turn]
+    turns: list[Line]
     outlet: float  # where the last item's lines go out
 
 
@@ -61,7 +57,8 @@ def arrange(items: Sequence[Item], parts: Sequence[Part] | None = None) -> Layou
             # The lines lie within each other: the leftmost goes below all others, and comes up to the right of them.
             deep = room - LANE * number
             below, across, port = y + TURN + deep, layout.right + GUTTER / 2 + deep, column.ports[source].x
-            layout.turns.append(Turn([(x, y), (x, below), (across, below), (across, deep), (port, deep), (port, top)]))
+            course = [(x, y), (x, below), (across, below), (across, deep), (port, deep), (port, top)]
+            layout.turns.append(Line(course, None))
             layout.height = max(layout.height, below)
         layout.left, layout.right = max(layout.left, column.left - shift), shift + column.right
         layout.height = max(layout.height, bottom)

@@ -9,7 +9,6 @@ from matplotlib.path import Path
 
 from tinynet.plots import style
 from tinynet.plots.network.column import Line, Point
-from tinynet.plots.network.columns import Turn
 
 HEAD = 0.09  # of an arrow, in inches
 
@@ -47,7 +46,7 @@ def course(line: Line, at: Point) -> Path:
     return Path(vertices, codes)
 
 
-def rounded(turn: Turn, at: Point, radius: float = 0.1) -> Path:
+def rounded(turn: Line, at: Point, radius: float = 0.1) -> Path:
     """The points joined by straight lines with round corners."""
     points = [(at[0] + x, at[1] + y) for x, y in turn.points]
     vertices, codes = [points[0]], [Path.MOVETO]
