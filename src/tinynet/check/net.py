@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from tinynet.common.arrays import Array, Shape
 from tinynet.nn.losses import Loss
 from tinynet.nn.net import Net
 from tinynet.nn.parameter import Parameter
+from tinynet.nn.walk import back_through
 
 
 def check(net: Net, loss: Loss, x: Array, target: Array, settings: Settings) -> Report:
@@ -231,25 +231,6 @@ class NetCheck:
                     "self, not in the class or the module."
                 )
                 return
-
-
-def back_through(net: Net, gradient: Array) -> tuple[list[Array], list[tuple[Any, ...]]]:
-    """The way back through a net after its forward, as in `Net.backward`, with all that comes by.
-
-    Returns
-    -------
-    The gradients of the layers' outputs, and last that of the net's input; and what each layer's backward gave.
-    """
-    known: list[Any] = [None] * (len(net.layers) + 1)
-    known[-2] = gradient
-    given: list[tuple[Any, ...]] = []
-    for index in range(len(net.layers) - 1, -1, -1):
-        sources = net.graph.nodes[index].sources
-        dxs = call_back(net.layers[index], known[index], len(sources))
-        given.insert(0, dxs)
-        for source, dx in zip(sources, dxs, strict=True):
-            known[source] = dx if known[source] is None else known[source] + dx
-    return known, given
 
 
 def _vary(parameter: Parameter, rng: np.random.Generator) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.check.net import back_through
 from tinynet.check.pytorch import Twin, tensor, turned
 from tinynet.common.arrays import Array
 from tinynet.nn.layers.dropout import Dropout
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.schedules import CosineLR, learning_rate_factor
+from tinynet.nn.walk import back_through
 from tinynet.training.round import Round
 
 TOLERANCE = 1e-9
@@ -143,8 +143,6 @@ class _Comparison:
         loss = twin.loss(other, tensor(target))
         self.add("loss", "value", "output", np.array(value), loss)
         loss.backward()
-        for layer in net.layers:
-            layer.needs_dx = True
         dys, _ = back_through(net, gradient)
         # What should be zero is a rounding error in either, which counts against the largest of all gradients.
         tensors = [theirs, *twin.outputs, *(other for _, other, _ in twin.pairs)]

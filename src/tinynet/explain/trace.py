@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +13,9 @@ from tinynet.common.errors import UsageError
 from tinynet.data.dataset import SPLITS
 from tinynet.data.loader import Loader
 from tinynet.nn.layer import Layer
-from tinynet.nn.net import Net
+from tinynet.nn.walk import back_through, forward_through
 from tinynet.training.evaluation import classify, compare_with
 from tinynet.training.round import Round
-
-# The arrays that a method was given, and those it returned.
-Call = tuple[tuple[Array, ...], tuple[Array, ...]]
 
 
 @dataclass
@@ -100,14 +96,13 @@ def trace(parts: Round, sample: int, split: str = "test") -> Trace:
     x, labels, targets = _row(parts, sample, split)
     net, known, target = parts.net, parts.description, compare_with(parts, labels, targets)
     with np.errstate(all="ignore"):  # overflow shows in the numbers
-        with _recorded(net, "forward") as forward:
-            predicted = net.forward(x)
+        outputs = forward_through(net, x)
+        predicted = outputs[-1]
         loss, gradient = parts.loss(predicted, target)
         net.zero_grad()
-        with _recorded(net, "backward") as backward:
-            dx = net.backward(gradient)
+        dys, dxs = back_through(net, gradient)
         shares = parts.loss.probabilities(predicted)
-    assert dx is not None
+    given = [[x if source < 0 else outputs[source] for source in node.sources] for node in net.graph.nodes]
     found = Trace(
         split=split,
         sample=sample,
@@ -117,9 +112,9 @@ def trace(parts: Round, sample: int, split: str = "test") -> Trace:
         x=Numbers.of(x[0]),
         target=Numbers.of(target[0]),
         standardised=known.target_scaling is not None,
-        passages=[_passage(*each) for each in zip(net.layers, forward, backward, strict=True)],
+        passages=[_passage(*each) for each in zip(net.layers, given, outputs, dys, dxs, strict=False)],
         loss=float(loss),
-        dx=Numbers.of(dx[0], by_size=True),
+        dx=Numbers.of(dys[-1][0], by_size=True),
     )
     net.zero_grad()
     if parts.coding is not None and labels is not None:
@@ -130,9 +125,8 @@ def trace(parts: Round, sample: int, split: str = "test") -> Trace:
     return found
 
 
-def _passage(layer: Layer, forward: Call, backward: Call) -> Passage:
-    """What the calls of a layer's forward and backward, with a batch of one sample, were given and returned."""
-    (xs, (y,)), ((dy,), dxs) = forward, backward
+def _passage(layer: Layer, xs: Sequence[Array], y: Array, dy: Array, dxs: Sequence[Array]) -> Passage:
+    """What a layer was given and gave, of a batch of one sample."""
     return Passage(
         layer=str(layer.name),
         x=[Numbers.of(x[0]) for x in xs],
@@ -154,30 +148,6 @@ def _row(parts: Round, sample: int, split: str) -> tuple[Array, Array | None, Ar
     if not 0 <= sample < len(data):
         raise UsageError(f"there is no sample {sample}: those of the {split} split are 0 to {len(data) - 1}")
     return next(iter(Loader(data.rows(slice(sample, sample + 1)), 1)))
-
-
-@contextmanager
-def _recorded(net: Net, method: str) -> Iterator[list[Call]]:
-    """While it lasts, the last call of a method of each layer."""
-    calls: list[Call] = [((), ())] * len(net.layers)
-
-    def recording(index: int, run: Callable[..., Any]) -> Callable[..., Any]:
-        def recorded(*values: Any, **options: Any) -> Any:
-            given = tuple(value.copy() for value in values if isinstance(value, np.ndarray))
-            result = run(*values, **options)
-            returned = result if isinstance(result, tuple) else (result,)
-            calls[index] = given, tuple(array.copy() for array in returned)
-            return result
-
-        return recorded
-
-    for index, layer in enumerate(net.layers):
-        vars(layer)[method] = recording(index, getattr(layer, method))
-    try:
-        yield calls
-    finally:
-        for layer in net.layers:
-            del vars(layer)[method]
 
 
 WHOLE = 50  # numbers that are shown one by one
