@@ -1,4 +1,7 @@
-"""The training loop: batch by batch, a record an epoch. It prints nothing and writes no file."""
+"""The training loop: `Learner.epoch`, batch by batch. It prints nothing and writes no file.
+
+The loop over the epochs is `Training.steps`, which knows how several rounds go together.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +55,27 @@ class Learner:
         # Done since the rounds were last told.
         self.batches, self.seconds = 0, 0.0
 
-    def steps(self) -> Iterator[Record | None]:
-        """What is left of the epoch under way: None after each batch, where the caller may save, stop or draw, and then
-        a record for each round; at the beginning only the records of the untrained nets.
+    def epoch(self) -> Iterator[None]:
+        """One epoch, batch by batch: forward, loss, backward, clip, step."""
+        for x, labels, targets in self._batches():
+            target: Any = labels if self.loss.takes_labels else targets
+            if not self.pieces.cuts(x):
+                predicted = self.net.forward(x, training=True)
+                value, gradient = self.loss(predicted, target)
+                self.net.backward(gradient, to_input=False)
+            else:  # a batch of many images: these three lines for a piece of it at a time, on several threads
+                value, predicted = self.pieces.run(x, target)
+            self._check_finite(value, x)
+            if self.options.clip_norm is not None:
+                self.net.vector.clip_norm(self.options.clip_norm)
+            self.net.update(self.optimizer)  # after the step the gradients are zero again
+            self._add_up(value, predicted, labels, target)
+            yield None  # the caller may save, stop or draw
+
+    def advance(self) -> Iterator[Record | None]:
+        """Train to the end of the epoch under way and measure: gives None after each batch, then a record a round.
+
+        At the beginning there are only the records of the untrained nets.
 
         Raises
         ------
@@ -64,23 +85,6 @@ class Learner:
         if self.first.progress.records:
             yield from self._followed(self.epoch())
         yield from self._measured()
-
-    def epoch(self) -> Iterator[None]:
-        """One epoch, batch by batch: forward, loss, backward, clip, step."""
-        for x, labels, targets in self._batches():
-            target: Any = labels if self.loss.takes_labels else targets
-            if self.pieces.cuts(x):
-                value, predicted = self.pieces.run(x, target)  # the same three lines, piece by piece on several threads
-            else:
-                predicted = self.net.forward(x, training=True)
-                value, gradient = self.loss(predicted, target)
-                self.net.backward(gradient, to_input=False)
-            self._check(value, x)
-            if self.options.clip_norm is not None:
-                self.net.vector.clip_norm(self.options.clip_norm)
-            self.net.update(self.optimizer)
-            self._count(value, predicted, labels, target)
-            yield None
 
     def settle(self) -> None:
         """Tell the rounds how far they are: after an epoch, and before their state is kept."""
@@ -122,7 +126,7 @@ class Learner:
         x = augment(x, one.augmentations, one.description.input_scaling, one.config.seed, self.net.clock.step)
         return x, labels, x if one.config.dataset.options["targets"] == "inputs" else targets
 
-    def _check(self, value: Any, x: Array) -> None:
+    def _check_finite(self, value: Any, x: Array) -> None:
         """Raise DivergedError where the loss of a batch is NaN or infinite."""
         if np.isfinite(value).all() if self.several else isfinite(value):
             return
@@ -134,7 +138,7 @@ class Learner:
         batch = one.progress.batch + 1
         raise diverged(one, one.progress.epoch + 1, f"the loss became {loss} in batch {batch}", self.pieces)
 
-    def _count(self, value: Any, predicted: Array, labels: Array | None, target: Array) -> None:
+    def _add_up(self, value: Any, predicted: Array, labels: Array | None, target: Array) -> None:
         """Add the loss of a batch, in the data's own unit, and its wrong classifications to the sums of the epoch."""
         if self.first.description.target_scaling is not None:
             value = self.loss(*in_units(self.first, predicted, target))[0]

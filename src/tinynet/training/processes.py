@@ -133,7 +133,7 @@ def _train(one: Round, threads: int, connection: Connection, parent: int) -> Non
     learner = Learner([one], threads)
     try:
         while not one.finished:
-            for record in learner.steps():
+            for record in learner.advance():
                 if record is not None:
                     connection.send((record, one.state()))
                 while connection.poll():

@@ -81,7 +81,7 @@ class Training:
             together = [one for one in waiting if one.place == place] if self.stacked else waiting[:1]
             if not isinstance(self.active, Learner) or self.active.rounds != together:
                 self.active = Learner(together, self.workers)
-            yield from self.active.steps()
+            yield from self.active.advance()
 
     def _waiting(self) -> list[Round]:
         return [one for one in self.rounds if not one.finished]

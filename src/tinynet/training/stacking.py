@@ -67,6 +67,7 @@ def stacked(rounds: Sequence[Round]) -> tuple[Net, Optimizer]:
     """
     net = copy.deepcopy(rounds[0].net)
     net.rounds = len(rounds)
+    # A row for each round. Each is filled with the first round's values, and then with its own round's.
     net.vector = FlatVector([*net.parameters, *net.buffers], net.dtype, len(rounds))
     for tensors, gradients, one in zip(net.vector.all_tensors, net.vector.all_gradients, rounds, strict=True):
         one.net.vector.live_in(tensors, gradients)
