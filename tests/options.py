@@ -5,17 +5,19 @@ import typing
 import annotated_types as limits
 from hypothesis import strategies as st
 
-from tinynet.common import components
+from tinynet.common import annotations, components
 from tinynet.config import grammar
+
+grammar.load_all()
 
 
 def values(annotation):
     """Values that an option's annotation allows."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if annotation is components.LayerList:
+    if annotation is annotations.LayerList:
         return st.lists(st.deferred(lambda: component_of("layer")), max_size=2)
     if typing.is_typeddict(annotation):
-        return mappings(components.entries(annotation))
+        return mappings(components.options(annotation))
     if origin is typing.Annotated:
         low = max([limit.gt for limit in arguments[1:] if isinstance(limit, limits.Gt)], default=None)
         low_or = max([limit.ge for limit in arguments[1:] if isinstance(limit, limits.Ge)], default=None)
@@ -29,7 +31,7 @@ def values(annotation):
         return values(arguments[0])
     if origin is typing.Literal:
         return st.sampled_from(arguments)
-    if origin is tuple and arguments[-1] is ...:
+    if origin is list or (origin is tuple and arguments[-1] is ...):
         return st.lists(values(arguments[0]), min_size=1, max_size=3)
     if origin is tuple:
         return st.tuples(*map(values, arguments)).map(list)
@@ -79,12 +81,12 @@ CONFIGS = st.fixed_dictionaries(
         "training": st.fixed_dictionaries(
             {},
             optional={
-                name: values(hint)
-                for name, hint in typing.get_type_hints(grammar.Training, include_extras=True).items()
-                if name not in ("model_config", "early_stopping", "start_from")
+                option.name: values(option.annotation)
+                for option in components.options(grammar.Training)
+                if option.form is None
             }
-            | {"early_stopping": st.fixed_dictionaries({}, optional={"patience": st.integers(1, 99)})}
-            | {"start_from": values(str) | st.fixed_dictionaries({"checkpoint": values(str)})},
+            | {"early_stopping": mappings(components.options(grammar.EarlyStopping))}
+            | {"start_from": values(str) | mappings(components.options(grammar.StartFrom))},
         ),
     },
 )

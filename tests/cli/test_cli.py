@@ -538,14 +538,14 @@ def modules_of(arguments, folder):
 def test_help_imports_nothing_that_is_slow(tmp_path):
     found = modules_of(["--help"], tmp_path)
     assert "click" in found
-    assert not found & {"numpy", "matplotlib", "pydantic", "yaml", "tqdm"}
+    assert not found & {"numpy", "matplotlib", "yaml", "tqdm"}
 
 
 def test_train_imports_no_matplotlib(tmp_path, write, changed):
     write(changed())
     found = modules_of(["train", "c.yaml", "--quiet", "--json"], tmp_path)
     assert (tmp_path / "runs" / "small" / "summary.json").exists()
-    assert {"numpy", "pydantic"} <= found
+    assert "numpy" in found
     assert "matplotlib" not in found
 
 

@@ -8,7 +8,7 @@ import pytest
 from gradients import from_example
 
 from tinynet.common import components
-from tinynet.common.components import NonNegativeInt, PositiveFloat, PositiveInt, Probability, Share
+from tinynet.common.annotations import NonNegativeInt, PositiveFloat, PositiveInt, Probability, Share
 from tinynet.common.errors import OptionError
 from tinynet.common.suggestions import suggestion
 from tinynet.config.grammar import load_all

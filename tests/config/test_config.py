@@ -1,6 +1,8 @@
 """Config files: the grammar's forms, every problem at its place, overrides, paths, the resolved form, the schema."""
 
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,10 @@ import tinynet
 from tinynet.common import components
 from tinynet.common.errors import ConfigError, UsageError
 from tinynet.config import reader
+from tinynet.config.checking import Spec
 from tinynet.config.config import from_json, parse
-from tinynet.config.grammar import json_schema, load_all, model
+from tinynet.config.grammar import load_all
+from tinynet.config.schema import json_schema
 from tinynet.nn.layers.activations import ReLU
 from tinynet.nn.layers.linear import Linear
 from tinynet.nn.optimizers import SGD, Adam
@@ -96,7 +100,7 @@ def test_defaults_of_the_sections(load):
     config = load({"name: small\n": ""})
     # Without a name, the file's.
     assert (config.name, config.seed, config.dtype) == ("c", 0, "float32")
-    assert config.training.model_dump() == {
+    assert asdict(config.training) == {
         "epochs": 2,
         "batch_size": 16,
         "rounds": 1,
@@ -120,6 +124,55 @@ def test_a_pair_is_written_as_a_list(load):
 def test_make_gives_a_new_component_each_time(load):
     spec = load().layers[0]
     assert spec.make() is not spec.make()
+
+
+def test_only_components_with_rules_of_their_own_are_made_to_check_them(load, monkeypatch):
+    made = []
+    make = Spec.make
+    monkeypatch.setattr(Spec, "make", lambda spec: made.append(spec.cls.__name__) or make(spec))
+    load({"training:": "schedule: CosineLR\ntraining:"})
+    # Linear: a file of biases where there are none; SGD: nesterov without momentum.
+    assert made == ["Linear", "Linear", "SGD"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "value"),
+    [
+        ("lr: 0.1", "lr: 1", ("optimizer", "SGD", "lr"), 1.0),
+        ("SGD: {lr: 0.1}", "Adam: {betas: [0, 0.5]}", ("optimizer", "Adam", "betas"), [0.0, 0.5]),
+        ("Linear: 5", "Linear: {out_features: 5, init: 1}", ("layers", 0, "Linear", "init"), 1.0),
+        ("epochs: 2", "clip_norm: 3", ("training", "clip_norm"), 3.0),
+        ("epochs: 2", "checkpoint_seconds: 0", ("training", "checkpoint_seconds"), 0.0),
+        ("epochs: 2", "early_stopping: {min_delta: 0}", ("training", "early_stopping", "min_delta"), 0.0),
+        ("epochs: 2", "epochs: 5", ("training", "epochs"), 5),
+        ("name: small", f"seed: {2**64}", ("seed",), 2**64),
+    ],
+)
+def test_a_whole_number_where_any_is_asked_is_written_out_with_its_point(load, old, new, path, value):
+    found = load({old: new}).to_json()
+    for key in path:
+        found = found[key]
+    assert repr(found) == repr(value)  # 1 == 1.0
+
+
+def test_a_number_too_large_is_told_at_its_own_place(problems, changed):
+    for old, new, path in (
+        ("Linear: 5", f"Linear: {{out_features: {2**63}}}", "layers[0].Linear.out_features"),
+        ("epochs: 2", f"epochs: {2**63}", "training.epochs"),
+    ):
+        text = changed({old: new})
+        assert problems(text) == [
+            f"c.yaml:{place(text, path.split('.')[-1])}: {path}: must be a whole number > 0, not {2**63}"
+        ]
+
+
+def test_the_layers_of_a_block_are_checked_whatever_else_is_wrong_with_it(problems, changed):
+    found = problems(changed({"- ReLU": "- Block: {repeat: 0, layers: [Linear: 0, Relu]}"}))
+    assert [line.split(": ")[1] for line in found] == [
+        "layers[1].Block.repeat",
+        "layers[1].Block.layers[0].Linear.out_features",
+        "layers[1].Block.layers[1]",
+    ]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path, changed):
@@ -567,13 +620,15 @@ def test_a_problem_on_building_is_located(load):
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_the_model_of_a_component_has_its_options_and_defaults(cls):
-    fields = model(cls).model_fields
-    assert list(fields) == [option.name for option in components.options(cls)]
+def test_the_schema_of_a_component_has_its_options_and_defaults(cls):
+    form = json_schema()["$defs"][cls.kind]["anyOf"][1]["properties"][cls.__name__]["anyOf"][0]
+    assert list(form["properties"]) == [option.name for option in components.options(cls)]
+    assert form.get("required", []) == [option.name for option in components.options(cls) if option.required]
     for option in components.options(cls):
-        assert fields[option.name].is_required() == option.required
-        assert option.required or fields[option.name].default == option.default
-        assert fields[option.name].description == option.description
+        found = form["properties"][option.name]
+        assert ("default" in found) != option.required
+        assert option.required or json.dumps(found["default"]) == json.dumps(option.default)
+        assert found["description"] == option.description
 
 
 @pytest.mark.parametrize("cls", CLASSES)

@@ -13,7 +13,7 @@ from json_schema import conforms
 import tinynet
 from tinynet.common.errors import ConfigError, OptionError
 from tinynet.config.config import from_json, parse
-from tinynet.config.grammar import json_schema
+from tinynet.config.schema import json_schema
 from tinynet.nn.graph import LayerError
 from tinynet.nn.layers.activations import ReLU, Tanh
 from tinynet.nn.layers.block import Block

@@ -284,8 +284,10 @@ def test_early_stopping_on_sequences_worked_out_by_hand(watching, monitor, value
 
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=12), st.integers(1, 4), st.integers(0, 2))
 def test_early_stopping_by_its_definition(values, patience, min_delta):
-    training = grammar.Training(early_stopping={"patience": patience, "min_delta": float(min_delta)})
-    one = SimpleNamespace(progress=Progress(), config=SimpleNamespace(training=training))
+    stopping = grammar.EarlyStopping(patience=patience, min_delta=float(min_delta))
+    one = SimpleNamespace(
+        progress=Progress(), config=SimpleNamespace(training=grammar.Training(early_stopping=stopping))
+    )
     stopped = None
     for epoch, value in enumerate(values):
         measuring.notice_stopping(one, Record(0, epoch, validation_loss=float(value)))

@@ -192,10 +192,10 @@ def _fault_of_options(cls: Any) -> str | None:
         )
     try:
         from tinynet.common import components
-        from tinynet.config import grammar
+        from tinynet.config.schema import check_options
 
         names = [option.name for option in components.options(cls)]
-        grammar.model(cls)
+        check_options(cls)
     except Exception as error:
         return f"its options cannot be read: {_told(error)}"
     try:

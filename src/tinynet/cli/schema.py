@@ -13,6 +13,6 @@ from tinynet.cli.plugins import plugin_option
 @plugin_option
 def command() -> None:
     """Print the JSON Schema of config files, for the completion of editors."""
-    from tinynet.config.grammar import json_schema
+    from tinynet.config.schema import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -5,45 +5,20 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-import sys
-import types
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-import annotated_types as limits
-
+from tinynet.common.annotations import LayersMarker, Options, PathMarker, entries, fits, in_words
 from tinynet.common.errors import OptionError
-
-PositiveInt = Annotated[int, limits.Gt(0)]
-NonNegativeInt = Annotated[int, limits.Ge(0)]
-PositiveFloat = Annotated[float, limits.Gt(0)]
-NonNegativeFloat = Annotated[float, limits.Ge(0)]
-Share = Annotated[float, limits.Ge(0), limits.Lt(1)]
-Probability = Annotated[float, limits.Ge(0), limits.Le(1)]
-
-
-class PathMarker:
-    """Marks an option as a file's path, which a config gives relative to its own folder."""
-
-
-FilePath = Annotated[str, PathMarker()]
-
-
-class LayersMarker:
-    """Marks an option as a list of layers, each written as in the config's own list."""
-
-
-LayerList = Annotated[tuple[Any, ...], LayersMarker()]
 
 LONGEST_VALUE = 400  # letters of one in a message
 KINDS = ("dataset", "augmentation", "layer", "loss", "optimizer", "schedule")
 REQUIRED: Any = dataclasses.MISSING
 
 _classes: dict[str, dict[str, type[Component]]] = {kind: {} for kind in KINDS}
-_options: dict[type[Component], tuple[Option, ...]] = {}
+_options: dict[type, tuple[Option, ...]] = {}
 
 
 class Component:
@@ -79,7 +54,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a component: a field of its class."""
+    """One option of a component, or of a group of options: a field of its class."""
 
     name: str
     annotation: Any
@@ -101,17 +76,17 @@ class Option:
 
     @property
     def form(self) -> Any:
-        """The TypedDict that the option's value may be, among others; None without one."""
-        return next(filter(typing.is_typeddict, (self.annotation, *typing.get_args(self.annotation))), None)
+        """The class of a mapping, with options of its own, that the value may be, among others; None without one."""
+        return next(filter(is_form, (self.annotation, *typing.get_args(self.annotation))), None)
 
     @property
     def type_text(self) -> str:
-        return _text(self.annotation)
+        return in_words(self.annotation)
 
 
 @dataclass(frozen=True)
 class Documentation:
-    """A component's docstring in its parts."""
+    """The docstring of a component, or of a group of options, in its parts."""
 
     summary: str
     body: str
@@ -128,33 +103,47 @@ def find(name: str) -> type[Component] | None:
     return next((found[name] for found in _classes.values() if name in found), None)
 
 
-def options(cls: type[Component]) -> tuple[Option, ...]:
-    """The options of a component: its own first, in the order of its fields, then those all of its kind have."""
-    if cls not in _options:
-        _options[cls] = tuple(sorted(_read_options(cls), key=lambda option: not option.own))
-    return _options[cls]
+def options(form: Any) -> tuple[Option, ...]:
+    """The options of a component: its own first, in the order of its fields, then those all of its kind have.
+
+    Also those of `Options`, such as the training's, and the entries of a TypedDict.
+    """
+    if form not in _options:
+        found = _read_entries(form) if typing.is_typeddict(form) else _read_fields(form)
+        _options[form] = tuple(sorted(found, key=lambda option: not option.own))
+    return _options[form]
 
 
-def _read_options(cls: Any) -> Iterator[Option]:
+def _read_fields(cls: Any) -> Iterator[Option]:
     hints, described = typing.get_type_hints(cls, include_extras=True), _described(cls)
-    root = next(index for index, base in enumerate(cls.__mro__) if Component in base.__bases__)
-    own = {name for base in cls.__mro__[:root] for name in inspect.get_annotations(base)}
+    own = {name for base in _own_classes(cls) for name in inspect.get_annotations(base)}
     for field in dataclasses.fields(cls):
         if field.init:
             factory: Any = field.default_factory
             default = field.default if factory is REQUIRED else factory()
-            description = described.get(field.name, "")
-            yield Option(field.name, hints[field.name], default, description, field.name in own)
+            yield Option(field.name, hints[field.name], default, described.get(field.name, ""), field.name in own)
 
 
-def entries(form: Any) -> tuple[Option, ...]:
-    """The entries of a TypedDict that an option's value may be, as options of their own."""
-    described, found = _described(form), []
-    for name, hint in typing.get_type_hints(form, include_extras=True).items():
-        optional = typing.get_origin(hint) is typing.NotRequired
-        annotation, default = (typing.get_args(hint)[0], None) if optional else (hint, REQUIRED)
-        found.append(Option(name, annotation, default, described.get(name, ""), True))
-    return tuple(found)
+def _read_entries(form: Any) -> Iterator[Option]:
+    described = _described(form)
+    for name, annotation, required in entries(form):
+        yield Option(name, annotation, REQUIRED if required else None, described.get(name, ""), True)
+
+
+def _own_classes(cls: type) -> tuple[type, ...]:
+    """The class and its bases, without those that all of its kind have."""
+    common = (index for index, base in enumerate(cls.__mro__) if Component in base.__bases__)
+    return cls.__mro__[: next(common, None)]
+
+
+def is_form(annotation: Any) -> bool:
+    """Whether an annotation is that of a mapping with options of its own."""
+    return typing.is_typeddict(annotation) or (isinstance(annotation, type) and issubclass(annotation, Options))
+
+
+def has_rules(cls: type[Component]) -> bool:
+    """Whether a class may refuse options that fit one by one, in a `__post_init__` of its own."""
+    return any("__post_init__" in vars(base) for base in _own_classes(cls))
 
 
 def first_option(cls: type[Component]) -> Option | None:
@@ -162,7 +151,7 @@ def first_option(cls: type[Component]) -> Option | None:
     return next((option for option in options(cls) if option.own), None)
 
 
-def documentation(cls: type[Component]) -> Documentation:
+def documentation(cls: type) -> Documentation:
     """The first line (the equation), the text without the options' section, and the example of a docstring."""
     text = inspect.cleandoc(cls.__dict__.get("__doc__") or cls.__name__)
     if text.startswith(f"{cls.__name__}("):
@@ -177,7 +166,7 @@ def documentation(cls: type[Component]) -> Documentation:
 
 def mismatch(value: Any, annotation: Any) -> str | None:
     """What is wrong with a value, as the end of a sentence that begins with the option's name; None if it fits."""
-    return None if _fits(value, annotation) else f"must be {_text(annotation)}, not {shown(value)}"
+    return None if fits(value, annotation) else f"must be {in_words(annotation)}, not {shown(value)}"
 
 
 def check_types(thing: Any) -> None:
@@ -228,93 +217,6 @@ def written(value: Any, as_text: Callable[[Any], str] = str, everything: bool = 
         if list(value) == [n for n, o in known.items() if o.own][:1]:
             return start + written(value.popitem()[1], as_text)
     return f"{start}{{{', '.join(f'{n}: {written(v, as_text)}' for n, v in value.items())}}}"
-
-
-def _fits(value: Any, annotation: Any) -> bool:
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Annotated:
-        return _fits(value, arguments[0]) and all(_within(value, limit) for limit in arguments[1:])
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, argument) for argument in arguments)
-    if origin is Literal:
-        return value in arguments
-    if origin is list:
-        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
-    if origin is tuple:
-        if not isinstance(value, (tuple, list)):
-            return False
-        if arguments[-1] is ...:
-            return all(_fits(item, arguments[0]) for item in value)
-        return len(value) == len(arguments) and all(map(_fits, value, arguments))
-    if typing.is_typeddict(annotation):
-        known = {entry.name: entry for entry in entries(annotation)}
-        return (
-            isinstance(value, dict)
-            and all(name in known and _fits(value[name], known[name].annotation) for name in value)
-            and all(name in value for name, entry in known.items() if entry.required)
-        )
-    if annotation is Any:
-        return True
-    if annotation in (int, float):
-        # A bool is an int to Python, but `out_features: true` is a mistake.
-        fits = isinstance(value, Integral if annotation is int else Real) and not isinstance(value, bool)
-        # NumPy's whole numbers have 64 bits; NaN and infinity are no numbers here.
-        most = 2**63 - 1 if annotation is int else sys.float_info.max
-        return fits and bool(-most <= value <= most)
-    return isinstance(value, origin or annotation)
-
-
-def _within(value: Any, limit: Any) -> bool:
-    match limit:
-        case limits.Gt(bound):
-            return bool(value > bound)
-        case limits.Ge(bound):
-            return bool(value >= bound)
-        case limits.Lt(bound):
-            return bool(value < bound)
-        case limits.Le(bound):
-            return bool(value <= bound)
-    return True
-
-
-def _text(annotation: Any) -> str:
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Annotated:
-        if isinstance(arguments[1], LayersMarker):
-            return "a list of layers"
-        bounds = " and ".join(filter(None, map(_limit_text, arguments[1:])))
-        return f"{_text(arguments[0])} {bounds}".strip()
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(map(_text, arguments))
-    if origin is Literal:
-        return " or ".join(map(repr, arguments))
-    if origin is tuple:
-        return f"[{', '.join('...' if argument is ... else _text(argument) for argument in arguments)}]"
-    if origin is list:
-        return f"[{_text(arguments[0])}, ...]"
-    if typing.is_typeddict(annotation):
-        return f"{{{', '.join(f'{entry.name}: …' for entry in entries(annotation) if entry.required)}}}"
-    plain: dict[Any, str] = {
-        int: "a whole number",
-        float: "a number",
-        str: "a text",
-        bool: "true or false",
-        type(None): "null",
-    }
-    return plain.get(annotation) or str(getattr(annotation, "__name__", annotation))
-
-
-def _limit_text(limit: Any) -> str:
-    match limit:
-        case limits.Gt(bound):
-            return f"> {bound}"
-        case limits.Ge(bound):
-            return f">= {bound}"
-        case limits.Lt(bound):
-            return f"< {bound}"
-        case limits.Le(bound):
-            return f"<= {bound}"
-    return ""
 
 
 def _described(cls: type) -> dict[str, str]:

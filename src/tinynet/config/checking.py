@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
 from tinynet.common import components
+from tinynet.common.annotations import Options, converted
 from tinynet.common.components import Component, Option, a, shown
 from tinynet.common.errors import ConfigError, OptionError, readable
 from tinynet.common.files import at_home
 from tinynet.common.suggestions import suggestion
-from tinynet.config.grammar import (
-    KEYS,
-    SECTIONS,
-    Head,
-    Training,
-    annotation,
-    full,
-    in_example,
-    load_all,
-    mappings,
-    model,
-)
-from tinynet.config.messages import Source, example, several, unknown, unknown_component
+from tinynet.config.grammar import HEAD, KEYS, SECTIONS, Head, Training, full, load_all
+from tinynet.config.messages import Source, example, in_example, several, unknown, unknown_component
 from tinynet.config.overrides import OverrideError, find, parse
 from tinynet.config.reader import FAULTY, Keys
 
@@ -74,24 +64,26 @@ class Checker:
         tree = self.expand({**raw, **whole})
         for text, keys, value in parts:
             self.override(tree, text, keys, value)
-        head = self.options(Head, {key: tree[key] for key in Head.model_fields if key in tree}, ())
+        head = self.group(Head, {key: tree[key] for key in HEAD if key in tree}, ())
         specs = {name: self.specs(name, tree.get(name)) for name in SECTIONS}
-        training = self.options(Training, tree.get("training", {}), ("training",))
-        if training is not None and training.start_from is not None:
-            training.start_from.checkpoint = self.absolute(training.start_from.checkpoint)
+        training = self.group(Training, tree.get("training", {}), ("training",))
         name = default_name if tree.get("name") is None else tree["name"]
         if isinstance(name, str) and safe_name(name) != name:
             self.report(("name",), f"{name!r} cannot be a folder's name. Write {safe_name(name)!r}.")
-        for spec in filter(None, specs["schedule"]):
+        if self.found:
+            raise ConfigError(self.problems())
+        for spec in specs["schedule"]:
             # A length that follows from the training is written out, so that a run resumed for longer keeps it.
-            if training is not None and spec.options.get("T_max", 0) is None:
+            if spec.options.get("T_max", 0) is None:
                 spec.options["T_max"] = training.epochs
-        if self.found or head is None or training is None:
-            problems = list(dict.fromkeys(message for *_, message in sorted(self.found)))
-            more = len(problems) - MOST_PROBLEMS
-            rest = [f"{self.source.file}: {more:,} more problems, not shown."] if more > 0 else []
-            raise ConfigError(problems[:MOST_PROBLEMS] + rest)
         return {"name": name, "seed": head.seed, "dtype": head.dtype, "training": training, **specs}
+
+    def problems(self) -> list[str]:
+        """What was reported, in the order of the lines, one line each."""
+        told = list(dict.fromkeys(message for *_, message in sorted(self.found)))
+        more = len(told) - MOST_PROBLEMS
+        rest = [f"{self.source.file}: {more:,} more problems, not shown."] if more > 0 else []
+        return told[:MOST_PROBLEMS] + rest
 
     def read_overrides(self, overrides: Sequence[str]) -> tuple[dict[str, Any], list[tuple[str, Keys, Any]]]:
         """The sections that `--set` gives as a whole, and the (text, path, value) of what comes after within one."""
@@ -136,7 +128,7 @@ class Checker:
             elif key in SECTIONS:
                 tree[key] = self.expand_section(key, value)
             elif key == "training":
-                tree[key] = full(self.mapping(value, (key,), "training"))
+                tree[key] = full(self.mapping(value, (key,), Training))
             else:
                 tree[key] = value
         guessed = {suggestion(key, KEYS) for key in raw if key not in KEYS}
@@ -207,9 +199,10 @@ class Checker:
             return []
         return [self.expand_component(kind, item, (*keys, i)) for i, item in enumerate(value)]
 
-    def mapping(self, value: Any, keys: Keys, what: str, inside: str = "epochs: 10") -> dict[str, Any]:
+    def mapping(self, value: Any, keys: Keys, form: type[Options]) -> dict[str, Any]:
         if value is not None and value is not FAULTY and not isinstance(value, dict):
-            self.report(keys, f"must hold options, as in `{what}: {{{inside}}}`, not {shown(value)}")
+            inside = components.documentation(form).example
+            self.report(keys, f"must hold options, as in `{keys[-1]}: {inside}`, not {shown(value)}")
         return dict(value) if isinstance(value, dict) else {}
 
     def specs(self, section: str, found: Any) -> Any:
@@ -228,65 +221,64 @@ class Checker:
         ((name, options),) = item.items()
         cls = components.classes(kind)[name]
         keys = (*keys, name)
-        checked = self.options(model(cls), options, keys)
-        if checked is None:
+        values = self.options(cls, options, keys)
+        if values is None:
             return None
-        values = {name: getattr(checked, name) for name in type(checked).model_fields}
-        for option in components.options(cls):
-            value = values[option.name] = self.located(option, values[option.name])
-            if option.is_layers:
-                inner = [self.spec("layer", item, (*keys, option.name, i)) for i, item in enumerate(value)]
-                if None in inner:
-                    return None
-                values[option.name] = inner
         spec = Spec(cls, values)
-        try:
-            spec.make()
-        except OptionError as error:
-            self.report(keys, str(error).removeprefix(f"{cls.__name__}: "))
-            return None
+        if components.has_rules(cls):
+            try:
+                spec.make()
+            except OptionError as error:
+                self.report(keys, str(error).removeprefix(f"{cls.__name__}: "))
+                return None
         return spec
 
-    def located(self, option: Option, value: Any) -> Any:
-        """The value as plain data, its paths absolute."""
-        if isinstance(value, BaseModel):
-            given = value.model_dump(exclude_unset=True)
-            return {e.name: self.located(e, given[e.name]) for e in components.entries(option.form) if e.name in given}
-        return self.absolute(value) if option.is_path else value
+    def group(self, form: Any, given: dict[str, Any], keys: Keys) -> Any:
+        """The options of a mapping as what their class makes of them; FAULTY if there are problems."""
+        values = self.options(form, given, keys)
+        return FAULTY if values is None else form(**values)
+
+    def options(self, form: Any, given: dict[str, Any], keys: Keys) -> dict[str, Any] | None:
+        """The options that a class takes, with their defaults; None, and a report of each problem, if there are any."""
+        known = {option.name: option for option in components.options(form)}
+        extra = [name for name in given if name not in known]
+        for name in extra:
+            self.report((*keys, name), unknown("option", name, list(known)))
+        values: dict[str, Any] = {}
+        for name, option in known.items():
+            at = (*keys, name)
+            if name in given:
+                values[name] = self.value(option, given[name], at)
+            elif option.required:
+                values[name] = FAULTY
+                if not any(suggestion(other, [name]) for other in extra):
+                    self.report(at, f"is missing. {keys[-1]} needs it{in_example(form)}.")
+            elif not typing.is_typeddict(form):
+                values[name] = self.value(option, deepcopy(option.default), at)
+        faulty = extra or any(value is FAULTY for value in values.values())
+        return None if faulty else values
+
+    def value(self, option: Option, value: Any, keys: Keys) -> Any:
+        """The value of an option as its class takes it, paths absolute; FAULTY, and a report, if it does not fit."""
+        if value is FAULTY:
+            return FAULTY
+        if option.is_layers:
+            inner = [self.spec("layer", item, (*keys, i)) for i, item in enumerate(value)]
+            return FAULTY if None in inner else inner
+        if option.form and isinstance(value, dict):
+            return self.group(option.form, value, keys)
+        problem = components.mismatch(value, option.annotation)
+        if problem is None:
+            value = converted(value, option.annotation)
+            return self.absolute(value) if option.is_path else value
+        if option.form and issubclass(option.form, Options):
+            self.mapping(value, keys, option.form)
+        else:
+            self.report(keys, problem)
+        return FAULTY
 
     def absolute(self, path: str) -> str:
         return str(self.folder / at_home(path))
-
-    def options(self, form: type[BaseModel], given: dict[str, Any], keys: Keys) -> Any:
-        """The options as a checked model; None and a report of each problem, one a line, if there are any."""
-        given = dict(given)
-        for name, inner in mappings(form).items():
-            if isinstance(given.get(name), dict):
-                found = self.options(inner, given[name], (*keys, name))
-                given[name] = FAULTY if found is None else found
-        try:
-            return form.model_validate(given)
-        except ValidationError as error:
-            problems = error.errors(include_url=False)
-        extra = [str(p["loc"][0]) for p in problems if p["type"] == "extra_forbidden"]
-        reported: set[str] = set()
-        for problem in problems:
-            # A union reports each of its members and a pair each of its elements: the option itself is named once.
-            name = str(problem["loc"][0])
-            if name in reported or given.get(name) is FAULTY:
-                continue
-            reported.add(name)
-            at = (*keys, name)
-            if problem["type"] == "extra_forbidden":
-                self.report(at, unknown("option", name, list(form.model_fields)))
-            elif name not in given:
-                if not any(suggestion(other, [name]) for other in extra):
-                    self.report(at, f"is missing. {keys[-1]} needs it{in_example(form)}.")
-            elif hasattr(mappings(form).get(name), "example"):
-                self.mapping(given[name], at, name, mappings(form)[name].example)
-            else:
-                self.report(at, components.mismatch(given[name], annotation(form, name)) or problem["msg"])
-        return None
 
 
 def safe_name(name: str) -> str:

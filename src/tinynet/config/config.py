@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,12 @@ class Config:
             "loss": self.loss.to_json(),
             "optimizer": self.optimizer.to_json(),
             **({"schedule": [spec.to_json() for spec in self.schedule]} if self.schedule else {}),
-            "training": self.training.model_dump(exclude_none=True),
+            "training": asdict(self.training, dict_factory=_given),
         }
 
     def of_round(self, number: int) -> Config:
         """The config of one round by itself, with its own seed."""
-        return replace(self, seed=self.seed + number, training=self.training.model_copy(update={"rounds": 1}))
+        return replace(self, seed=self.seed + number, training=replace(self.training, rounds=1))
 
     def layer_keys(self, place: Keys) -> Keys:
         """The path of a layer by its place among the layers: ("layers", 2, "Block", "layers", 0, "Linear")."""
@@ -62,6 +62,10 @@ class Config:
     def error(self, keys: Keys, message: str) -> ConfigError:
         """A problem that shows only when the config is built, at its line."""
         return ConfigError([self.source.problem(keys, message)])
+
+
+def _given(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in items if value is not None}
 
 
 def load(path: str | os.PathLike[str], *overrides: str) -> Config:

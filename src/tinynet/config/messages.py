@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +65,16 @@ def example(key: str) -> str:
 
 def plain(example: str) -> str:
     return example[1:-1] if example.startswith("{") else example
+
+
+def in_example(form: type) -> str:
+    """`, as in …` with an example of the whole; empty where there is none."""
+    text = components.documentation(form).example
+    if text == form.__name__:  # which its docstring gives no other example of
+        if typing.is_typeddict(form):
+            return ""
+        text = f"{text}: {{{next(o.name for o in components.options(form) if o.required)}: …}}"
+    return f", as in `{plain(text)}`"
 
 
 def unknown(what: str, given: str, known: Sequence[str]) -> str:

@@ -10,8 +10,9 @@ from typing import Annotated, ClassVar
 import annotated_types as limits
 import numpy as np
 
+from tinynet.common.annotations import PositiveInt
 from tinynet.common.arrays import Array
-from tinynet.common.components import Component, PositiveInt
+from tinynet.common.components import Component
 from tinynet.data.loader import Scaling
 from tinynet.nn.layers.images import from_memory, to_memory
 from tinynet.nn.random import Stream

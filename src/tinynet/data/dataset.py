@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tinynet.common.annotations import Share
 from tinynet.common.arrays import Array, Shape
-from tinynet.common.components import Component, Share, check_types
+from tinynet.common.components import Component, check_types
 from tinynet.common.errors import OptionError
 from tinynet.data.loader import Scaling, Split
 from tinynet.data.targets import Coding

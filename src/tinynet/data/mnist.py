@@ -12,8 +12,8 @@ from typing import IO, Any, ClassVar
 
 import numpy as np
 
+from tinynet.common.annotations import PositiveInt
 from tinynet.common.arrays import Array, Shape
-from tinynet.common.components import PositiveInt
 from tinynet.common.errors import DataError, OptionError
 from tinynet.common.files import data_folder
 from tinynet.data.dataset import Data, Dataset, Description

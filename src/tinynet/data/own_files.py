@@ -11,8 +11,8 @@ import annotated_types as limits
 import numpy as np
 
 from tinynet.common import memory
+from tinynet.common.annotations import FilePath
 from tinynet.common.arrays import Array
-from tinynet.common.components import FilePath
 from tinynet.common.errors import DataError
 from tinynet.common.npz import read_npz
 from tinynet.data.dataset import Data, Dataset, Description

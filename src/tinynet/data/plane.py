@@ -11,8 +11,8 @@ import annotated_types as limits
 import numpy as np
 
 from tinynet.common import memory
+from tinynet.common.annotations import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from tinynet.common.arrays import Array
-from tinynet.common.components import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from tinynet.common.errors import OptionError
 from tinynet.data.dataset import Data, Dataset, Description
 from tinynet.data.loader import Split

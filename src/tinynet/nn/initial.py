@@ -8,8 +8,8 @@ from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 
+from tinynet.common.annotations import FilePath
 from tinynet.common.arrays import Array, Shape
-from tinynet.common.components import FilePath
 from tinynet.common.errors import DataError, OptionError, ShapeError
 from tinynet.common.npz import read_npz
 from tinynet.common.suggestions import suggestion

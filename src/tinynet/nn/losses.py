@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tinynet.common.annotations import PositiveFloat
 from tinynet.common.arrays import Array
-from tinynet.common.components import Component, PositiveFloat
+from tinynet.common.components import Component
 from tinynet.common.errors import ShapeError
 from tinynet.nn.layers.activations import sigmoid, softmax
 

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from tinynet.common.annotations import NonNegativeFloat, PositiveFloat, Share
 from tinynet.common.arrays import Array
-from tinynet.common.components import Component, NonNegativeFloat, PositiveFloat, Share
+from tinynet.common.components import Component
 from tinynet.common.errors import OptionError, ShapeError
 from tinynet.nn.random import Clock
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from math import cos, pi, prod
 from typing import ClassVar
 
-from tinynet.common.components import Component, PositiveFloat, PositiveInt
+from tinynet.common.annotations import PositiveFloat, PositiveInt
+from tinynet.common.components import Component
 
 
 @dataclass(eq=False, kw_only=True)

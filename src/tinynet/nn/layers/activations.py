@@ -7,8 +7,8 @@ from math import pi, sqrt
 
 import numpy as np
 
+from tinynet.common.annotations import NonNegativeFloat
 from tinynet.common.arrays import Array
-from tinynet.common.components import NonNegativeFloat
 from tinynet.nn.layer import Layer
 
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tinynet.common.components import LayerList, PositiveInt
+from tinynet.common.annotations import LayerList, PositiveInt
 from tinynet.common.errors import ShapeError
 from tinynet.common.suggestions import hint
 from tinynet.nn.layer import Layer

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from tinynet.common.annotations import NonNegativeInt, PositiveInt
 from tinynet.common.arrays import Array, Shape
-from tinynet.common.components import NonNegativeInt, PositiveInt
 from tinynet.common.errors import ShapeError
 from tinynet.nn.initial import Init, check_init, initial_bias, initial_values
 from tinynet.nn.layer import Layer

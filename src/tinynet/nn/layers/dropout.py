@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinynet.common.annotations import Probability
 from tinynet.common.arrays import Array, Shape
-from tinynet.common.components import Probability
 from tinynet.nn.layer import Layer
 from tinynet.nn.layers.images import from_memory, image_shape
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.common import memory
+from tinynet.common.annotations import PositiveInt
 from tinynet.common.arrays import FLOAT32, Array, Shape
-from tinynet.common.components import PositiveInt
 from tinynet.common.errors import ShapeError
 
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]

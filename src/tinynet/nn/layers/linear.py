@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinynet.common.annotations import PositiveInt
 from tinynet.common.arrays import Array, Shape
-from tinynet.common.components import PositiveInt
 from tinynet.common.errors import ShapeError
 from tinynet.nn.initial import Init, check_init, initial_bias, initial_values
 from tinynet.nn.layer import Layer

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinynet.common.annotations import NonNegativeInt
 from tinynet.common.arrays import Array, Shape
-from tinynet.common.components import NonNegativeInt
 from tinynet.common.errors import ShapeError
 from tinynet.nn.layer import Layer
 

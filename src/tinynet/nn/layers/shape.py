@@ -7,8 +7,8 @@ from math import prod
 
 import numpy as np
 
+from tinynet.common.annotations import PositiveInt
 from tinynet.common.arrays import Array, Shape
-from tinynet.common.components import PositiveInt
 from tinynet.common.errors import ShapeError
 from tinynet.nn.layer import Layer
 

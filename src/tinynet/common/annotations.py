@@ -1,0 +1,181 @@
+"""Annotations of options: which values fit one, what it makes of them, and how it reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from math import isfinite
+from numbers import Integral, Real
+from typing import Annotated, Any, Literal, NamedTuple, NewType, Union
+
+import annotated_types as limits
+
+PositiveInt = Annotated[int, limits.Gt(0)]
+NonNegativeInt = Annotated[int, limits.Ge(0)]
+PositiveFloat = Annotated[float, limits.Gt(0)]
+NonNegativeFloat = Annotated[float, limits.Ge(0)]
+Share = Annotated[float, limits.Ge(0), limits.Lt(1)]
+Probability = Annotated[float, limits.Ge(0), limits.Le(1)]
+
+# A whole number that NumPy never sees: NumPy's have 64 bits.
+AnyInt = NewType("AnyInt", int)
+
+
+class PathMarker:
+    """Marks an option as a file's path, which a config gives relative to its own folder."""
+
+
+FilePath = Annotated[str, PathMarker()]
+
+
+class LayersMarker:
+    """Marks an option as a list of layers, each written as in the config's own list."""
+
+
+LayerList = Annotated[tuple[Any, ...], LayersMarker()]
+
+
+class Options:
+    """A group of options that a config gives as a mapping, and that is no component: its dataclass's fields."""
+
+
+class Limit(NamedTuple):
+    """How a limit reads, when a value keeps it, and its keyword in JSON Schema."""
+
+    words: str
+    holds: Callable[[Any, Any], bool]
+    keyword: str
+
+
+LIMITS: dict[type, Limit] = {
+    limits.Gt: Limit(">", operator.gt, "exclusiveMinimum"),
+    limits.Ge: Limit(">=", operator.ge, "minimum"),
+    limits.Lt: Limit("<", operator.lt, "exclusiveMaximum"),
+    limits.Le: Limit("<=", operator.le, "maximum"),
+    limits.MultipleOf: Limit("divisible by", lambda value, bound: value % bound == 0, "multipleOf"),
+    limits.MinLen: Limit("of length >=", lambda value, bound: len(value) >= bound, "minItems"),
+    limits.MaxLen: Limit("of length <=", lambda value, bound: len(value) <= bound, "maxItems"),
+}
+
+
+def parts(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    """What an annotation is made of: `tuple` and (int, int) of `tuple[int, int]`."""
+    origin = typing.get_origin(annotation)
+    return Union if origin is types.UnionType else origin, typing.get_args(annotation)
+
+
+def bounds(marks: Iterable[Any]) -> Iterator[tuple[Limit, Any]]:
+    """The limits among what `Annotated` holds beside the type, each with its number."""
+    for mark in marks:
+        if type(mark) in LIMITS:
+            yield LIMITS[type(mark)], dataclasses.astuple(mark)[0]
+        elif isinstance(mark, limits.GroupedMetadata):
+            yield from bounds(mark)
+        elif isinstance(mark, limits.BaseMetadata):
+            raise TypeError(f"{mark} is no limit that tinynet checks")
+
+
+def entries(form: Any) -> Iterator[tuple[str, Any, bool]]:
+    """The entries of a TypedDict: name, annotation, and whether it is required."""
+    for name, hint in typing.get_type_hints(form, include_extras=True).items():
+        optional = typing.get_origin(hint) is typing.NotRequired
+        yield name, typing.get_args(hint)[0] if optional else hint, not optional
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Whether a value, as Python or a config gives it, is one that the annotation allows."""
+    origin, arguments = parts(annotation)
+    if origin is Annotated:
+        marks = bounds(arguments[1:])
+        return fits(value, arguments[0]) and all(limit.holds(value, bound) for limit, bound in marks)
+    if origin is Union:
+        return any(fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return any(fits(value, type(argument)) and value == argument for argument in arguments)
+    if origin is list:
+        return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            fits(key, arguments[0]) and fits(item, arguments[1]) for key, item in value.items()
+        )
+    if origin is tuple:
+        if not isinstance(value, (tuple, list)):
+            return False
+        if arguments[-1] is ...:
+            return all(fits(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(map(fits, value, arguments))
+    if typing.is_typeddict(annotation):
+        if not isinstance(value, dict):
+            return False
+        known = {name: hint for name, hint, _ in entries(annotation)}
+        return all(name in known and fits(value[name], known[name]) for name in value) and all(
+            name in value for name, _, required in entries(annotation) if required
+        )
+    if annotation is Any:
+        return True
+    if annotation in (int, AnyInt, float):
+        return _is_number(value, annotation)
+    return isinstance(value, origin or annotation)
+
+
+def _is_number(value: Any, annotation: Any) -> bool:
+    # A bool is an int to Python, but `out_features: true` is a mistake.
+    if isinstance(value, bool) or not isinstance(value, Real if annotation is float else Integral):
+        return False
+    if not isinstance(value, Integral):
+        return isfinite(value)
+    most: Any = sys.float_info.max if annotation is float else 2**63 - 1
+    return annotation is AnyInt or bool(-most <= value <= most)
+
+
+def converted(value: Any, annotation: Any) -> Any:
+    """A value that fits, as the annotation has it: 1 as 1.0 for a `float`, a list as the tuple it stands for."""
+    origin, arguments = parts(annotation)
+    if origin is Annotated:
+        return converted(value, arguments[0])
+    if origin is Union:
+        found = [converted(value, argument) for argument in arguments if fits(value, argument)]
+        return next((one for one in found if type(one) is type(value)), found[0])
+    if origin is list:
+        return [converted(item, arguments[0]) for item in value]
+    if origin is dict:
+        return {converted(key, arguments[0]): converted(item, arguments[1]) for key, item in value.items()}
+    if origin is tuple:
+        kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+        return tuple(map(converted, value, kinds))
+    return float(value) if annotation is float else value
+
+
+def in_words(annotation: Any) -> str:
+    """An annotation in words, as in "must be a whole number > 0"."""
+    origin, arguments = parts(annotation)
+    if origin is Annotated:
+        if isinstance(arguments[1], LayersMarker):
+            return "a list of layers"
+        told = " and ".join(f"{limit.words} {bound}" for limit, bound in bounds(arguments[1:]))
+        return f"{in_words(arguments[0])} {told}".strip()
+    if origin is Union:
+        return " or ".join(map(in_words, arguments))
+    if origin is Literal:
+        return " or ".join(map(repr, arguments))
+    if origin is tuple:
+        return f"[{', '.join('...' if argument is ... else in_words(argument) for argument in arguments)}]"
+    if origin is list:
+        return f"[{in_words(arguments[0])}, ...]"
+    if origin is dict:
+        return f"{{{in_words(arguments[0])}: {in_words(arguments[1])}, ...}}"
+    if typing.is_typeddict(annotation):
+        return f"{{{', '.join(f'{name}: …' for name, _, required in entries(annotation) if required)}}}"
+    plain: dict[Any, str] = {
+        int: "a whole number",
+        AnyInt: "a whole number",
+        float: "a number",
+        str: "a text",
+        bool: "true or false",
+        type(None): "null",
+    }
+    return plain.get(annotation) or str(getattr(annotation, "__name__", annotation))
