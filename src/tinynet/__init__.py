@@ -23,6 +23,8 @@ _HOMES = {
     "Net": "nn.net",
     "Parameter": "nn.parameter",
     "Component": "common.components",
+    **dict.fromkeys(("PositiveInt", "NonNegativeInt", "PositiveFloat", "NonNegativeFloat"), "common.annotations"),
+    **dict.fromkeys(("Probability", "Share", "FilePath"), "common.annotations"),
     "Layer": "nn.layer",
     "Augmentation": "data.augmentations",
     "Loss": "nn.losses",

@@ -6,6 +6,8 @@ import annotated_types as limits
 import numpy as np
 import pytest
 
+import tinynet
+from tinynet.common import annotations
 from tinynet.common.annotations import AnyInt, PositiveInt, converted, fits, in_words
 
 
@@ -42,6 +44,15 @@ def test_a_whole_number_has_64_bits(annotation):
 
     assert fits(given(2**63 - 1), annotation)
     assert not fits(given(2**63), annotation)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PositiveInt", "NonNegativeInt", "PositiveFloat", "NonNegativeFloat", "Probability", "Share", "FilePath"],
+)
+def test_the_limits_have_public_names(name):
+    assert getattr(tinynet, name) is getattr(annotations, name)
+    assert name in dir(tinynet)
 
 
 def test_numbers_of_numpy_are_numbers():

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pytest
@@ -609,6 +609,32 @@ def test_a_resolved_config_holds_every_default(load):
     assert resolved["optimizer"] == {"SGD": {"lr": 0.001, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}}
     assert resolved["layers"][1] == {"ReLU": {"trainable": True}}
     assert "schedule" not in resolved
+
+
+def test_the_resolved_config_to_the_byte(load):
+    config = load({"epochs: 2": "early_stopping: {monitor: train_loss}\n  clip_norm: 1"}, "layers=[Linear: 5]")
+    assert json.dumps(config.to_json()) == (
+        '{"name": "small", "seed": 0, "dtype": "float32", "dataset": {"Disk": {"train": 40, "test": 20, '
+        '"radius": 0.3989422804014327, "center": [0.5, 0.5], "noise": 0.0, "validation": 0.0, "standardize": false}}, '
+        '"layers": [{"Linear": {"out_features": 5, "bias": true, "init": "uniform", "trainable": true}}], '
+        '"loss": {"CrossEntropy": {}}, '
+        '"optimizer": {"SGD": {"lr": 0.1, "momentum": 0.0, "nesterov": false, "weight_decay": 0.0}}, '
+        '"training": {"epochs": 10, "batch_size": 16, "rounds": 1, "shuffle": true, "evaluate_train": false, '
+        '"clip_norm": 1.0, "early_stopping": {"monitor": "train_loss", "patience": 10, "min_delta": 0.0}, '
+        '"checkpoint_seconds": 10.0}}'
+    )
+
+
+def test_a_default_that_can_be_changed_is_each_ones_own(load, monkeypatch):
+    monkeypatch.setitem(components.classes("layer"), "Listed", None)
+
+    @dataclass(eq=False)
+    class Listed(ReLU):
+        sizes: dict = field(default_factory=dict)
+
+    one, other = (load({"- ReLU": "- Listed"}).layers[1].options["sizes"] for _ in range(2))
+    assert one == other == {}
+    assert one is not other
 
 
 def test_a_problem_on_building_is_located(load):
