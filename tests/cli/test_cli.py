@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet.cli import COMMANDS
+from tinynet.cli import COMMANDS, execute, run
 from tinynet.common import components
+from tinynet.config import grammar
 
 DISK = "Disk: {train: 40, test: 20}"
 LOSS = "loss: CrossEntropy"
@@ -476,10 +477,52 @@ def test_layers_of_an_unknown_name(cli):
     assert "there is no 'Dense'. Did you mean 'Linear'?" in err
 
 
+@pytest.mark.parametrize("name", ["training", "early_stopping", "start_from", "seed"])
+def test_layers_of_what_holds_options_tells_all_of_them(cli, name):
+    status, out, _ = cli("layers", name)
+    assert status == 0
+    form = {**grammar.GROUPS, "seed": grammar.Head}[name]
+    lines = [line.strip() for line in out.splitlines()]
+    assert lines[0] == name
+    for option in components.options(form):
+        default = "required" if option.required else "default "
+        assert any(line.startswith(f"{option.name}: {option.type_text} ({default}") for line in lines)
+        assert option.description[:40] in out
+
+
+def test_layers_of_the_training_says_how_to_see_the_options_of_an_option(cli):
+    out = cli("layers", "training")[1]
+    assert "  early_stopping: options or null (default null)\n" in out
+    assert "`tinynet layers early_stopping` shows them." in out
+    assert "`tinynet layers start_from` shows them." in " ".join(out.split())
+    assert "a whole number > 0 and <= 1000 (default 1)" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *((name, section.kind) for name, section in grammar.SECTIONS.items()),
+        ("Datasets", "dataset"),
+        ("losses", "loss"),
+    ],
+)
+def test_layers_of_a_section_lists_what_can_stand_there(cli, name, kind):
+    status, out, _ = cli("layers", name)
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(components.classes(kind))
+
+
+def test_layers_lists_what_holds_options_too(cli):
+    out = cli("layers")[1]
+    assert "\n  training           How to train.\n" in out
+    assert "\n  name, seed, dtype  " in out
+    assert "Did you mean 'training'?" in cli("layers", "trainig")[2]
+
+
 def test_schema_prints_the_schema(cli):
     status, out, _ = cli("schema")
     assert status == 0
-    assert json.loads(out) == tinynet.config.grammar.json_schema()
+    assert json.loads(out) == tinynet.config.schema.json_schema()
 
 
 # The command itself
@@ -495,6 +538,15 @@ def test_help_names_every_command(cli):
     for name in COMMANDS:
         assert re.search(rf"^  {name} +\S", out, re.MULTILINE)
         assert cli(name, "--help")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS, "data get", "data list", "data path"])
+def test_help_fits_80_columns_and_cuts_no_sentence(cli, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "80")
+    status, out, _ = cli(*name.split(), "--help")
+    assert status == 0
+    assert [line for line in out.splitlines() if len(line) > 80] == []
+    assert not re.search(r"^  .*\.\.\.$", out, re.MULTILINE)
 
 
 def test_an_unknown_command_is_answered_with_the_nearest(cli):
@@ -516,7 +568,7 @@ def test_a_fault_of_tinynet_is_told_without_a_traceback(cli, monkeypatch):
     def fail():
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("tinynet.config.grammar.json_schema", fail)
+    monkeypatch.setattr("tinynet.config.schema.json_schema", fail)
     status, out, err = cli("schema")
     assert (status, out) == (1, "")
     assert "a fault in tinynet" in err
@@ -611,6 +663,54 @@ def test_a_terminal_without_unicode_is_no_error(command, encoding):
     status, out, err = command("layers", env={"PYTHONIOENCODING": encoding}, encoding="latin-1")
     assert (status, err) == (0, "")
     assert "y = x W + b" in out
+
+
+class Display(io.StringIO):
+    """As a notebook's stream: with neither a file nor a terminal behind it."""
+
+    def __init__(self, broken=False):
+        super().__init__()
+        self.broken = broken
+
+    def write(self, text):
+        if self.broken:
+            raise BrokenPipeError
+        return super().write(text)
+
+
+def test_output_goes_to_a_stream_that_is_no_file(monkeypatch):
+    assert not hasattr(Display(), "reconfigure")
+    monkeypatch.setattr("sys.argv", ["tinynet", "layers", "ReLU"])
+    monkeypatch.setattr("sys.stdout", Display())
+    monkeypatch.setattr("sys.stderr", Display())
+    assert run() == 0
+    assert sys.stdout.getvalue().startswith("ReLU (layer)\n")
+    monkeypatch.setattr("sys.argv", ["tinynet", "layers", "Dense"])
+    assert run() == 2
+    assert sys.stderr.getvalue() == "Error: there is no 'Dense'. Did you mean 'Linear'?\n"
+
+
+@pytest.mark.parametrize("gone", ["missing", "closed"])
+@pytest.mark.parametrize(("name", "other"), [("stdout", "stderr"), ("stderr", "stdout")])
+def test_what_goes_to_a_stream_that_is_gone_is_dropped(monkeypatch, gone, name, other):
+    stream = Display()
+    stream.close()
+    for arguments, status in ((["layers", "ReLU"], 0), (["layers", "Dense"], 2)):
+        monkeypatch.setattr(f"sys.{name}", None if gone == "missing" else stream)
+        monkeypatch.setattr(f"sys.{other}", Display())
+        assert execute(arguments) == status
+        told = getattr(sys, other).getvalue()
+        assert bool(told) == ((other == "stderr") == (status == 2)), told
+        getattr(sys, name).close()
+
+
+def test_a_stream_without_a_file_that_nobody_reads_is_left(monkeypatch):
+    monkeypatch.setattr("sys.stdout", Display(broken=True))
+    monkeypatch.setattr("sys.stderr", Display())
+    assert execute(["layers", "ReLU"]) == 1
+    assert sys.stderr.getvalue() == ""
+    print("nothing is raised any more")
+    sys.stdout.close()
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])

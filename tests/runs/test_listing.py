@@ -405,6 +405,33 @@ def test_long_names_are_cut_in_the_middle_on_a_terminal_only(make_run, cli, monk
     assert _cut("abcde", 5) == "abcde"
 
 
+WIDE = {"train_loss": 2.869e11, "train_error": 0.5, "test_loss": 4.486e11, "test_error": 0.25, "test_r2": -6.571}
+
+
+@pytest.mark.parametrize(
+    ("figures", "rounds", "room", "left"),
+    [
+        (["train_loss", "train_error", "test_loss", "test_error"], 1, 100, ""),
+        (["train_loss", "train_error", "test_loss", "test_error"], 1, 90, "train loss"),
+        (["train_loss", "train_error", "test_loss", "test_error"], 1, 80, "train loss, train error"),
+        (["train_loss", "train_error", "test_loss", "test_error"], 3, 80, "train loss, train error, time"),
+        (["train_loss", "test_loss", "test_r2"], 3, 80, "train loss, time"),
+        (list(WIDE), 3, 80, "train loss, train error, time, test loss"),
+        (list(WIDE), 3, 64, "train loss, train error, time, test loss, rounds"),
+    ],
+)
+def test_what_matters_least_is_left_out_where_there_is_no_room(make_run, cli, monkeypatch, figures, rounds, room, left):
+    summary = {"status": "finished", "epochs": 100, "seconds": 250.0} | dict.fromkeys(FIGURES)
+    summary |= {name: WIDE[name] for name in figures}
+    make_run("a-name-of-20-letters", [epoch(100, round=k) for k in range(rounds)], summary, rounds=rounds)
+    monkeypatch.setenv("COLUMNS", str(room))
+    out = cli("runs")[1]
+    assert max(map(len, out.splitlines())) <= room
+    assert (f"Left out, for want of room: {left}. --json has them." in " ".join(out.split())) == bool(left)
+    (found,) = json.loads(cli("runs", "--json")[1])["runs"]
+    assert {name: found[name] for name in WIDE if found[name] is not None} == {name: WIDE[name] for name in figures}
+
+
 def test_names_cannot_write_to_the_terminal(make_run, cli):
     make_run("a\x1b[2Jb\nc", [epoch(1)], status="interrupted")
     (make_run("b\x1b[2J") / "meta.json").write_text("")

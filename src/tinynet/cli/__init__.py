@@ -11,12 +11,24 @@ from contextlib import suppress
 
 import click
 
-from tinynet.cli.output import BLAS_THREADS, leave_stdout, say
+from tinynet.cli.output import BLAS_THREADS, leave_stdout, open_streams, say
 from tinynet.common.errors import ConfigError, TinynetError, readable
 
-COMMANDS = (
-    "train", "eval", "plot", "compare", "runs", "predict", "explain", "check", "init", "layers", "schema", "data",
-)  # fmt: skip
+# Each with its line in `tinynet --help`, which so imports none of them.
+COMMANDS = {
+    "train": "Train the network of a config file.",
+    "eval": "Loss and error of a run or a checkpoint.",
+    "plot": "Draw a run's curves, and what there is to see of its data.",
+    "compare": "Lay runs side by side: configs, figures and curves.",
+    "runs": "List the runs of a folder, newest first.",
+    "predict": "The class or the values for each row of a file, as CSV.",
+    "explain": "Explain a network: equations, shapes and counts.",
+    "check": "Check the gradients of a config's net.",
+    "init": "Write a commented config to start from.",
+    "layers": "List what a config can name; all of one, given its NAME.",
+    "schema": "Print the JSON Schema of config files, for editors.",
+    "data": "Get datasets, and see where they are.",
+}
 
 
 class Commands(click.Group):
@@ -24,6 +36,10 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
@@ -58,10 +74,6 @@ def run() -> int:
     """Run the command of this process; returns the exit status."""
     for variable in BLAS_THREADS:
         os.environ.setdefault(variable, "1")
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the caller
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (it stays open)
-        getattr(sys, name).reconfigure(errors="replace")  # for terminals without Unicode
     arguments = sys.argv[1:]
     debug = "--debug" in arguments  # wherever it stands
     return execute([argument for argument in arguments if argument != "--debug"], debug)
@@ -69,6 +81,7 @@ def run() -> int:
 
 def execute(arguments: list[str], debug: bool = False) -> int:
     """Run a command; returns the exit status. Only with `debug` does a traceback reach the user."""
+    open_streams()
     try:
         status = main.main(arguments, prog_name="tinynet", standalone_mode=False)
         sys.stdout.flush()

@@ -29,7 +29,7 @@ def command() -> None:
     help="Copy the files from this folder instead of downloading them.",
 )
 def get(name: str, source: str | None) -> None:
-    """Download a dataset into the data folder, unless it is there; every file is verified."""
+    """Download a dataset into the data folder, unless it is there. Every file is verified."""
     from tinynet.data.download import fetch, missing, take
 
     folder = data_folder() / name

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import re
 import textwrap
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import click
 
 from tinynet.cli.plugins import plugin_option
 
-if TYPE_CHECKING:
-    from tinynet.common.components import Component
-
 PLURALS = {
-    "dataset": "Datasets",
-    "augmentation": "Augmentations",
     "layer": "Layers",
     "loss": "Losses",
     "optimizer": "Optimizers",
     "schedule": "Schedules",
+    "dataset": "Datasets",
+    "augmentation": "Augmentations",
 }
 
 
@@ -27,46 +24,69 @@ PLURALS = {
 @click.argument("name", required=False)
 @plugin_option
 def command(name: str | None) -> None:
-    """List layers, losses and all else a config can name, with their equations; all of one, given its NAME."""
+    """List layers, losses and all else a config can name, with their equations; all of one, given its NAME.
+
+    NAME may also be a section, such as `dataset`, or what holds options, such as `training` and `early_stopping`.
+    """
     from tinynet.common import components
     from tinynet.common.errors import UsageError
     from tinynet.common.suggestions import suggestion
-    from tinynet.config.grammar import load_all
+    from tinynet.config.grammar import GROUPS, HEAD, SECTIONS, Head, load_all
 
     load_all()
+    kinds = {word: kind for kind in PLURALS for word in (kind, PLURALS[kind].lower())}
+    kinds |= {key: section.kind for key, section in SECTIONS.items()}
+    forms = {**GROUPS, ", ".join(HEAD): Head}
     if name is None:
-        for kind in ("layer", "loss", "optimizer", "schedule", "dataset", "augmentation"):
-            found = components.classes(kind)
-            width = max(map(len, found))
-            click.echo(f"{PLURALS[kind]}")
-            for each, cls in found.items():
-                click.echo(f"  {each.ljust(width)}  {components.documentation(cls).summary}")
-            click.echo()
-        click.echo("`tinynet layers NAME` shows shapes, options and an example.")
-        return
-    component = components.find(name)
-    if component is None:
-        known = [each for kind in components.KINDS for each in components.classes(kind)]
+        groups = _table("Options", forms)
+        click.echo(
+            "\n".join([*map(_kind, PLURALS), groups, "`tinynet layers NAME` shows shapes, options and an example."])
+        )
+    elif component := components.find(name):
+        click.echo(_text(component, f"{name} ({component.kind})"))
+    elif name.lower() in kinds:
+        click.echo(_kind(kinds[name.lower()]).rstrip())
+    elif form := Head if name in HEAD else GROUPS.get(name):
+        click.echo(_text(form, name))
+    else:
+        known = [*(each for kind in components.KINDS for each in components.classes(kind)), *SECTIONS, *GROUPS]
         guess = suggestion(name, known)
         raise UsageError(
             f"there is no '{name}'. " + (f"Did you mean '{guess}'?" if guess else f"There are: {', '.join(known)}.")
         )
-    click.echo(_text(component))
 
 
-def _text(component: type[Component]) -> str:
+def _kind(kind: str) -> str:
     from tinynet.common import components
 
-    found = components.documentation(component)
-    lines = [f"{component.__name__} ({component.kind})", "", f"  {found.summary}"]
+    return _table(PLURALS[kind], components.classes(kind))
+
+
+def _table(heading: str, forms: Mapping[str, type]) -> str:
+    """The first line of each one's docstring, which for a component is its equation."""
+    from tinynet.common import components
+
+    width = max(map(len, forms))
+    rows = (f"  {name.ljust(width)}  {components.documentation(form).summary}" for name, form in forms.items())
+    return "\n".join([heading, *rows, ""])
+
+
+def _text(form: type, title: str) -> str:
+    """All of a component, or of a group of options."""
+    from tinynet.common import components
+    from tinynet.config.grammar import GROUPS
+
+    found = components.documentation(form)
+    lines = [title, "", f"  {found.summary}"]
     body = re.sub(r"Raises\n-+\n(?:\S+\n(?:    .*\n?)+)+\n?", "", found.body).strip()
     if body:
         lines += ["", textwrap.indent(body, "  ")]
-    lines += ["", "Options"] if components.options(component) else []
-    for option in components.options(component):
+    lines += ["", "Options"] if components.options(form) else []
+    for option in components.options(form):
         default = "required" if option.required else f"default {_yaml(option.default)}"
         lines.append(f"  {option.name}: {option.type_text} ({default})")
-        lines += textwrap.wrap(option.description, 96, initial_indent="      ", subsequent_indent="      ")
+        more = f" `tinynet layers {option.name}` shows them." if option.form in GROUPS.values() else ""
+        lines += textwrap.wrap(option.description + more, 96, initial_indent="      ", subsequent_indent="      ")
     example = found.example
     lines += ["", "Example", f"  {example[1:-1] if example.startswith('{') else example}"]
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import isfinite
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -47,9 +47,27 @@ def say(text: str) -> None:
         click.echo("\n".join(map(visible, text.split("\n"))), file=sys.stderr)
 
 
+def open_streams() -> None:
+    """Have stdout and stderr take any text: one that is missing or closed drops it, a terminal shows what it can."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or getattr(stream, "closed", False):
+            setattr(sys, name, _nowhere())
+        elif hasattr(stream, "reconfigure"):  # a notebook's has none
+            stream.reconfigure(errors="replace")
+
+
 def leave_stdout() -> None:
     """Where nobody reads stdout any more, nothing is left to say, not even at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    try:
+        with _nowhere() as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    except (AttributeError, OSError):  # a stream of a notebook's, or of a program's own
+        sys.stdout = _nowhere()
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 def print_json(found: dict[str, Any]) -> None:

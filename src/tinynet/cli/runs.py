@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from math import isfinite
@@ -17,9 +18,11 @@ from tinynet.common.errors import visible
 if TYPE_CHECKING:
     from tinynet.runs.listing import Listed
 
-# A name is not cut shorter than this, however narrow the terminal.
-SHORTEST = 12
+# A name is not cut shorter than this, however narrow the terminal, and not to less than READABLE while columns can go.
+SHORTEST, READABLE = 12, 20
 SHOWN = ("train_loss", "train_error", "test_loss", "test_error", "test_r2")
+# What can go where there is no room for all columns, the least important first.
+SPARED = ("train_loss", "train_error", "time", "test_loss", "rounds")
 
 
 @click.command("runs")
@@ -42,39 +45,54 @@ def command(ctx: click.Context, folder: str, as_json: bool) -> None:
     if as_json:
         print_json({"runs": [{**run.to_json(), "resume": _resume(run) if run.resumable else None} for run in found]})
     elif found:
-        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        tell("\n\n".join([_table(found, columns), *_below(found)]))
+        tell("\n\n".join([*_table(found, shutil.get_terminal_size().columns, sys.stdout.isatty()), *_below(found)]))
     else:
         tell(f"{path}: there are no runs yet. `tinynet init disk` and `tinynet train disk.yaml` make one.")
 
 
-def _table(runs: Sequence[Listed], columns: int | None) -> str:
-    """The table, its names cut so that it fits into these columns, if it can."""
-    figures = [name for name in SHOWN if any(run.figures.get(name) is not None for run in runs)]
-    rounds = any(run.rounds > 1 for run in runs)
-    split, kind = zip(*(name.split("_") for name in figures), strict=True) if figures else ((), ())
-    rows = [["", "", "", *([""] if rounds else []), *split, "", ""]] if figures else []
-    rows.append(["run", "status", "epoch", *(["rounds"] if rounds else []), *kind, "time", "started"])
+def _table(runs: Sequence[Listed], room: int, cut: bool) -> Iterator[str]:
+    """The table in these columns, with a note of what was left out for it; names are cut only on a terminal."""
+    keys = ["run", "status", "epoch"]
+    keys += ["rounds"] if any(run.rounds > 1 for run in runs) else []
+    keys += [name for name in SHOWN if any(run.figures.get(name) is not None for run in runs)]
+    keys += ["time", "started"]
     now = time.time()
-    rows += [_row(run, figures, rounds, now) for run in runs]
-    text = table(rows)
-    longest, width = max(len(row[0]) for row in rows), max(map(len, text.split("\n")))
-    if columns is None or width <= columns:
-        return text
-    most = max(SHORTEST, longest - (width - columns))
-    return table([[_cut(row[0], most), *row[1:]] for row in rows])
+    cells = {key: [*_heading(key), *(_cell(key, run, now) for run in runs)] for key in keys}
+    width = {key: 2 + max(map(len, column)) for key, column in cells.items()}
+    longest = width.pop("run") - 2
+    left = []
+    for key in SPARED:
+        if key in width and min(longest, READABLE) + sum(width.values()) > room:
+            del width[key]
+            left.append(key.replace("_", " "))
+    if cut:
+        most = max(SHORTEST, room - sum(width.values()))
+        cells["run"] = [_cut(name, most) for name in cells["run"]]
+    rows = list(zip(*(cells[key] for key in ("run", *width)), strict=True))
+    yield table(rows if any(rows[0]) else rows[1:])
+    if left:
+        yield textwrap.fill(f"Left out, for want of room: {', '.join(left)}. --json has them.", room)
 
 
-def _row(run: Listed, figures: Sequence[str], rounds: bool, now: float) -> list[str]:
-    return [
-        visible(run.folder.name),
-        run.status,
-        _of(run.epoch, run.epochs),
-        *([_of(run.rounds_counted, run.rounds)] if rounds else []),
-        *(figure(name, run.figures.get(name)) for name in figures),
-        _duration(run.seconds),
-        _ago(now - run.moment),
-    ]
+def _heading(key: str) -> list[str]:
+    return key.split("_") if key in SHOWN else ["", key]
+
+
+def _cell(key: str, run: Listed, now: float) -> str:
+    match key:
+        case "run":
+            return visible(run.folder.name)
+        case "status":
+            return run.status
+        case "epoch":
+            return _of(run.epoch, run.epochs)
+        case "rounds":
+            return _of(run.rounds_counted, run.rounds)
+        case "time":
+            return _duration(run.seconds)
+        case "started":
+            return _ago(now - run.moment)
+    return figure(key, run.figures.get(key))
 
 
 def _below(runs: Sequence[Listed]) -> Iterator[str]:

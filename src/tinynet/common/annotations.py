@@ -170,6 +170,8 @@ def in_words(annotation: Any) -> str:
         return f"{{{in_words(arguments[0])}: {in_words(arguments[1])}, ...}}"
     if typing.is_typeddict(annotation):
         return f"{{{', '.join(f'{name}: …' for name, _, required in entries(annotation) if required)}}}"
+    if isinstance(annotation, type) and issubclass(annotation, Options):
+        return "options"
     plain: dict[Any, str] = {
         int: "a whole number",
         AnyInt: "a whole number",

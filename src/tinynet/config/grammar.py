@@ -140,6 +140,7 @@ SECTIONS = {
     "schedule": Section("schedule", "How the learning rate changes; several multiply.", required=False, is_list=True),
 }
 HEAD = tuple(option.name for option in components.options(Head))
+GROUPS: dict[str, type[Options]] = {"training": Training, "early_stopping": EarlyStopping, "start_from": StartFrom}
 KEYS = (*HEAD, *SECTIONS, "training")
 
 
