@@ -1,6 +1,7 @@
 """The site is built strictly, from the pages and from the classes."""
 
 import html
+import os
 import re
 import subprocess
 import sys
@@ -21,7 +22,8 @@ def site(tmp_path_factory):
     pytest.importorskip("material", reason="mkdocs-material, the extra docs, is not installed")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
-    done = subprocess.run(command, cwd=pages.ROOT, capture_output=True, text=True)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, cwd=pages.ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
