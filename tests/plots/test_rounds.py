@@ -263,7 +263,7 @@ def test_rounds_that_have_not_begun_are_in_no_picture_of_the_nets(train, figure)
     assert whole.named("small") == "small, 2 of 3 rounds"
     errors = [saved.rounds[k].experiment.evaluate() for k in (0, 1)]
     confusion.draw_confusion(figure, whole.named("small"), whole)
-    np.testing.assert_array_equal(confusion.counted(whole), errors[0].confusion + errors[1].confusion)
+    np.testing.assert_array_equal(confusion.counts_of(whole), errors[0].confusion + errors[1].confusion)
     assert figure.axes[0].get_xlabel() == "predicted class (counts of 2 rounds together)"
     alone = saved.only({1})
     assert (alone.number, alone.rounds, alone.named("small")) == (1, {}, "small, round 1")
@@ -278,8 +278,8 @@ def test_confusion_adds_the_rounds(train):
     for one in saved.rounds.values():
         own = one.experiment.evaluate().confusion
         counts[: len(own), : len(own)] += own
-    np.testing.assert_array_equal(confusion.counted(saved)[:3, :3], counts[:3, :3])
-    assert confusion.counted(saved).sum() == 50 * ROUNDS
+    np.testing.assert_array_equal(confusion.counts_of(saved)[:3, :3], counts[:3, :3])
+    assert confusion.counts_of(saved).sum() == 50 * ROUNDS
 
 
 def titles(monkeypatch, run: Run, **options) -> dict[str, str]:

@@ -233,16 +233,11 @@ class Differences:
 
     def _moved(self, where: Index | Array, h: float) -> Array:
         """The function's value with the array moved by h in one entry or along a direction."""
-        saved = np.copy(self.array[where] if isinstance(where, tuple) else self.array)
-        if isinstance(where, tuple):
-            self.array[where] += h
-        else:
-            self.array += h * where
+        place, way = (where, h) if isinstance(where, tuple) else (..., h * where)
+        saved = np.copy(self.array[place])
+        self.array[place] += way
         found = np.copy(self.function())
-        if isinstance(where, tuple):
-            self.array[where] = saved
-        else:
-            self.array[...] = saved
+        self.array[place] = saved
         return found
 
 

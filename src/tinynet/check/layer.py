@@ -178,7 +178,7 @@ class LayerCheck:
                 right = self._fits(index, found)
                 parameter.tensor[...] = kept
                 if right:
-                    return f"It is right with {_short(parameter)} transposed: a transpose is missing."
+                    return f"It is right with {short_name(parameter)} transposed: a transpose is missing."
         return ""
 
     def _fits(self, index: int, found: Comparison) -> bool:
@@ -196,7 +196,7 @@ def part_of(layer: Layer, place: Place | None, inputs: Sequence[tuple[str, Shape
     """A layer before its check; `inputs` are the names of the layers that it reads, and their shapes."""
     names = [f"x ({name})" if len(inputs) > 1 else "x" for name, _ in inputs]
     tensors = [Tensor(name, shape) for name, (_, shape) in zip(names, inputs, strict=True)]
-    tensors += [Tensor(_short(p), p.tensor.shape) for p in layer.parameters]
+    tensors += [Tensor(short_name(p), p.tensor.shape) for p in layer.parameters]
     return Part(str(layer.name), type(layer).__name__, place, tensors)
 
 
@@ -208,7 +208,8 @@ def check_layer(layer: Layer, xs: Sequence[Array], part: Part, settings: Setting
         part.faults.append(str(error))
 
 
-def _short(parameter: Parameter) -> str:
+def short_name(parameter: Parameter) -> str:
+    """Without the layer's name."""
     return parameter.name.rpartition(".")[2]
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.check.layer import short_name
 from tinynet.check.pytorch import Twin, tensor, turned
 from tinynet.common.arrays import Array
 from tinynet.nn.layers.dropout import Dropout
-from tinynet.nn.parameter import Parameter
 from tinynet.nn.schedules import CosineLR, learning_rate_factor
 from tinynet.nn.walk import back_through
 from tinynet.training.round import Round
@@ -100,10 +100,10 @@ def compare(
     MissingTorchError
         If PyTorch is not installed.
     """
-    return _Comparison(parts, tolerance, steps).run(batch)
+    return _SideBySide(parts, tolerance, steps).run(batch)
 
 
-class _Comparison:
+class _SideBySide:
     def __init__(self, parts: Round, tolerance: float, steps: int) -> None:
         self.parts, self.net = parts, parts.net
         self.twin = Twin(parts)
@@ -151,7 +151,7 @@ class _Comparison:
             self.add(str(layer.name), "the gradient of its output", "back", dy, out.grad, size)
             for ours, other, owner in twin.pairs:
                 if owner is layer and other.grad is not None:
-                    what = f"the gradient of its {_short(ours)}"
+                    what = f"the gradient of its {short_name(ours)}"
                     grad = turned(layer, other.grad.numpy(), ours.tensor.ndim)
                     self.add(str(layer.name), what, "gradient", ours.gradient, grad, size)
         self.add("input", "its gradient", "back", dys[-1], theirs.grad, size)
@@ -189,9 +189,5 @@ class _Comparison:
         self.found.lines = lines
         for ours, theirs, owner in self.twin.pairs:
             other = turned(owner, theirs.detach().numpy(), ours.tensor.ndim)
-            self.add(str(owner.name), f"its {_short(ours)} after step {number}", "step", ours.tensor, other)
+            self.add(str(owner.name), f"its {short_name(ours)} after step {number}", "step", ours.tensor, other)
         return self.found.first is not None
-
-
-def _short(parameter: Parameter) -> str:
-    return parameter.name.rpartition(".")[2]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.check.layer import short_name
 from tinynet.common.arrays import Array, Shape
 from tinynet.common.components import Component
 from tinynet.common.errors import TinynetError, UsageError
@@ -186,7 +187,7 @@ class Twin:
             return module
         module.double()
         for own in (*layer.parameters, *layer.buffers):
-            name = own.name.rpartition(".")[2]
+            name = short_name(own)
             shared = next((theirs for ours, theirs, _ in self.pairs if ours is own), None)
             if shared is not None:
                 setattr(module, name, shared)

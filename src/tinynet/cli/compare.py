@@ -9,7 +9,6 @@ import click
 
 from tinynet.cli.output import counted, json_option, print_json, table, tell
 from tinynet.cli.pages import Markdown
-from tinynet.common.components import written
 
 if TYPE_CHECKING:
     from tinynet.runs.compare import Compared, Comparison, Paired
@@ -103,10 +102,12 @@ def _paired_title(found: Comparison) -> str:
 
 
 def _config(found: Comparison) -> Rows:
+    from tinynet.common.components import written
+
     rows = [["", *(one.name for one in found.runs)]]
-    return rows + [
-        [path, *("-" if value is None else written(value) for value in values)] for path, values in found.config.items()
-    ]
+    for path, values in found.config.items():
+        rows.append([path, *("-" if value is None else written(value) for value in values)])
+    return rows
 
 
 def _figures(found: Comparison) -> Rows:

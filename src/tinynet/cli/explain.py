@@ -12,6 +12,7 @@ import click
 from tinynet.cli.output import SPLITS, counted, json_option, print_json, set_option, tell
 from tinynet.cli.pages import Code, Markdown, Page, Rows
 from tinynet.cli.plugins import plugin_option
+from tinynet.cli.progress import downloads_shown
 from tinynet.cli.trace import write_trace
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ def command(
         raise click.UsageError("--split says where a sample is from. Add --sample 0, or leave --split out.")
     if as_json and file_format == "markdown":
         raise click.UsageError("--json and --format markdown cannot go together. Leave one of them out.")
-    from tinynet.cli.progress import downloads_shown
     from tinynet.explain.network import explain
 
     with downloads_shown(as_json):

@@ -12,6 +12,7 @@ import click
 
 from tinynet.cli.output import counted, say
 from tinynet.cli.plugins import plugin_option
+from tinynet.common.errors import DataError, ShapeError, UsageError
 from tinynet.common.files import write_text
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ def command(checkpoint: str, data: str, out: str | None, number: int | None) -> 
 
     A .csv has a heading with the columns that were trained on; a .npz holds them as array x (or x_test).
     """
-    from tinynet.common.errors import DataError, ShapeError, UsageError
     from tinynet.runs.run import find_checkpoint
     from tinynet.training.experiment import load_checkpoint
 
@@ -54,7 +54,6 @@ def command(checkpoint: str, data: str, out: str | None, number: int | None) -> 
 
 def _inputs(experiment: Experiment, data: str) -> Array:
     """The rows of a file as inputs, after a check that they are what was trained on."""
-    from tinynet.common.errors import DataError, UsageError
     from tinynet.common.npz import read_npz
     from tinynet.data.table import listed, read_table
 

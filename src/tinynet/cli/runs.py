@@ -14,6 +14,7 @@ import click
 
 from tinynet.cli.output import figure, json_option, print_json, quoted, table, tell
 from tinynet.common.errors import visible
+from tinynet.common.files import at_home
 
 if TYPE_CHECKING:
     from tinynet.runs.listing import Listed
@@ -35,7 +36,6 @@ def command(ctx: click.Context, folder: str, as_json: bool) -> None:
     FOLDER is the value of TINYNET_RUNS, or else `runs`, where none is given. Figures of several rounds are means. A run
     that was stopped in the middle is shown with the command that goes on with it.
     """
-    from tinynet.common.files import at_home
     from tinynet.runs.listing import list_runs
 
     path = at_home(folder)

@@ -25,7 +25,10 @@ from tinynet.cli.output import (
     tell,
 )
 from tinynet.cli.plugins import as_given, plugin_option
+from tinynet.cli.progress import Progress, downloads_shown
 from tinynet.common import interrupts
+from tinynet.common.errors import CheckpointError, DivergedError, RunError
+from tinynet.common.files import at_home, read_json
 
 if TYPE_CHECKING:
     from tinynet.runs.run import Run
@@ -43,9 +46,6 @@ def _ask_blas(ctx: click.Context, parameter: click.Parameter, threads: int | Non
 
 def _ask_blas_as_before(ctx: click.Context, parameter: click.Parameter, run: str | None) -> str | None:
     """Have BLAS use as many threads as when the run was begun: the last digits depend on them."""
-    from tinynet.common.errors import CheckpointError
-    from tinynet.common.files import read_json
-
     if run is not None and _ASKED not in ctx.meta:
         with suppress(CheckpointError):  # which is told when the run is opened
             blas = (read_json(Path(run) / "meta.json") or {}).get("blas")
@@ -106,7 +106,6 @@ def command(
 
     `--resume RUN` goes on where a run was stopped, and with `--set training.epochs=N` further than it was to go.
     """
-    from tinynet.cli.progress import downloads_shown
     from tinynet.runs.provenance import command_line
     from tinynet.runs.run import Run
 
@@ -133,7 +132,6 @@ def command(
         words = "".join(f" --set {quoted(change)}" for change in changes) + (" --force" if force else "")
         return _train(lambda: run, experiment, workers, quiet, as_json, words)
 
-    from tinynet.common.files import at_home
     from tinynet.config.config import load
     from tinynet.training.experiment import build
 
@@ -168,9 +166,6 @@ def _train(
     changes: str = "",
 ) -> int:
     """Train in a run's folder, and tell what came of it; `changes` are the words that would change it again."""
-    from tinynet.cli.progress import Progress
-    from tinynet.common.errors import DivergedError, RunError
-
     experiment.training.workers = workers or os.cpu_count() or 1
     with interrupts.deferred() as signals:
         run = open_run()

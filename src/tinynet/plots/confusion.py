@@ -35,7 +35,7 @@ def of_one_run(name: str, saved: Saved, notes: list[str]) -> dict[str, Callable[
         return {}
     count = len(classes)
     if count <= MOST:
-        count = len(counted(saved))  # a net may have more outputs than there are classes
+        count = len(counts_of(saved))  # a net may have more outputs than there are classes
     if count > MOST:
         notes.append(f"confusion is not drawn: it would have {count} classes, and {MOST} are the most to be read.")
         return {}
@@ -47,7 +47,7 @@ def draw_confusion(figure: Figure, name: str, saved: Saved) -> None:
 
     Of several rounds the counts of all are added: what one net mistook by chance is then told from what all mistake.
     """
-    counts = counted(saved)
+    counts = counts_of(saved)
     k = len(counts)
     names = [style.shortened(saved.experiment.description.class_name(i), 14) for i in range(k)]
     longest = max(map(len, names))
@@ -72,7 +72,7 @@ def draw_confusion(figure: Figure, name: str, saved: Saved) -> None:
     figure.suptitle(style.titled(name, f"test error {saved.error} {saved.when}"))
 
 
-def counted(saved: Saved) -> Array:
+def counts_of(saved: Saved) -> Array:
     """How many test samples of each true class were taken for each class: (classes, classes), all rounds together."""
     found = [one.figures.confusion for one in saved.each]
     count = max(len(counts) for counts in found if counts is not None)
