@@ -105,7 +105,7 @@ def draw_run(
 def draw_rounds(figure: Figure, run: Run, records: Sequence[Record], quantity: Quantity, saved: Saved | None) -> None:
     """The means over the rounds: losses with each round's training loss in grey, errors with a band for the deviation.
 
-    These are figures 1 and 2 of Feng, Sun and Wang. `history.counted` says which rounds the means are over.
+    These are figures 1 and 2 of Feng, Sun and Wang. `statistics.counted` says which rounds the means are over.
     """
     axes = figure.add_subplot()
     shown = counted(run, records)

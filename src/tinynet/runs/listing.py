@@ -145,7 +145,7 @@ def _take_meta(found: Listed, meta: dict[str, Any]) -> None:
             found.finished = meta["finished"]
         found.rounds = max(1, len(meta.get("seeds") or []))
         found.plugins = _plugins(meta.get("command") or [])
-    # As yaml_reader.dump writes it, whose text is the same for the same config: to parse YAML takes milliseconds.
+    # As reader.dump writes it, whose text is the same for the same config: to parse YAML takes milliseconds.
     text = read_text(found.folder / "resolved.yaml")
     asked = re.search(r"^training:\s*\{?epochs: (\d{1,18})\b", text or "", re.MULTILINE)
     if text is not None and asked is None:
