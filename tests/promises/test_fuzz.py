@@ -121,7 +121,8 @@ def outputs(experiment):
     """Of each round, for the first samples of a split and of none."""
     rng, shape = np.random.default_rng(0), experiment.net.input_shape
     x = rng.integers(0, 256, (5, *shape), np.uint8) if experiment.description.pixels else rng.normal(0, 2, (5, *shape))
-    return [(one.outputs(x).tobytes(), one.predict(x).tolist()) for one in experiment.rounds]
+    rounds = [experiment.of_round(number) for number in range(len(experiment.rounds))]
+    return [(one.outputs(x).tobytes(), one.predict(x).tolist()) for one in rounds]
 
 
 def trained(steps):
@@ -457,8 +458,8 @@ def test_a_checkpoint_made_by_another_hand_loads_or_is_refused(whole, name, file
     try:
         with within():
             experiment = tinynet.load_checkpoint(path)
-            for one in experiment.rounds:
-                one.outputs(np.zeros((2, *one.net.input_shape)))
+            for number in range(len(experiment.rounds)):
+                experiment.of_round(number).outputs(np.zeros((2, *experiment.net.input_shape)))
     except CheckpointError as error:
         for line in str(error).split("\n"):
             sentence(line)
