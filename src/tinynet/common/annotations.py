@@ -1,4 +1,4 @@
-"""Annotations of options: which values fit one, what it makes of them, and how it reads."""
+"""Annotations of options: which values one allows, what it makes of them, and how it reads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from math import isfinite
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, NamedTuple, NewType, Union
@@ -87,39 +88,68 @@ def entries(form: Any) -> Iterator[tuple[str, Any, bool]]:
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Whether a value, as Python or a config gives it, is one that the annotation allows."""
+    """Whether the annotation allows the value."""
+    try:
+        converted(value, annotation)
+    except ValueError:
+        return False
+    return True
+
+
+def converted(value: Any, annotation: Any) -> Any:
+    """A value as the annotation has it: 1 as 1.0 for a `float`, a list as the tuple it stands for.
+
+    Raises
+    ------
+    ValueError
+        If the annotation does not allow the value.
+    """
     origin, arguments = parts(annotation)
     if origin is Annotated:
-        marks = bounds(arguments[1:])
-        return fits(value, arguments[0]) and all(limit.holds(value, bound) for limit, bound in marks)
+        found = converted(value, arguments[0])
+        _require(all(limit.holds(found, bound) for limit, bound in bounds(arguments[1:])))
+        return found
     if origin is Union:
-        return any(fits(value, argument) for argument in arguments)
-    if origin is Literal:
-        return any(fits(value, type(argument)) and value == argument for argument in arguments)
+        return _first_fitting(value, arguments)
     if origin is list:
-        return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
+        _require(isinstance(value, list))
+        return [converted(item, arguments[0]) for item in value]
     if origin is dict:
-        return isinstance(value, dict) and all(
-            fits(key, arguments[0]) and fits(item, arguments[1]) for key, item in value.items()
-        )
+        _require(isinstance(value, dict))
+        return {converted(key, arguments[0]): converted(item, arguments[1]) for key, item in value.items()}
     if origin is tuple:
-        if not isinstance(value, (tuple, list)):
-            return False
-        if arguments[-1] is ...:
-            return all(fits(item, arguments[0]) for item in value)
-        return len(value) == len(arguments) and all(map(fits, value, arguments))
+        _require(isinstance(value, (tuple, list)))
+        kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+        _require(len(kinds) == len(value))
+        return tuple(map(converted, value, kinds))
     if typing.is_typeddict(annotation):
-        if not isinstance(value, dict):
-            return False
-        known = {name: hint for name, hint, _ in entries(annotation)}
-        return all(name in known and fits(value[name], known[name]) for name in value) and all(
-            name in value for name, _, required in entries(annotation) if required
-        )
-    if annotation is Any:
-        return True
+        _require(isinstance(value, dict))
+        known = {name: hint for name, hint, required in entries(annotation) if required or name in value}
+        _require(known.keys() == value.keys())
+        return {name: converted(value[name], hint) for name, hint in known.items()}
     if annotation in (int, AnyInt, float):
-        return _is_number(value, annotation)
-    return isinstance(value, origin or annotation)
+        _require(_is_number(value, annotation))
+        return float(value) if annotation is float else value
+    if origin is Literal:
+        _require(any(fits(value, type(argument)) and value == argument for argument in arguments))
+    elif annotation is not Any:
+        _require(isinstance(value, origin or annotation))
+    return value
+
+
+def _require(condition: bool) -> None:
+    if not condition:
+        raise ValueError
+
+
+def _first_fitting(value: Any, annotations: Iterable[Any]) -> Any:
+    """The value as one of the annotations has it, if possible one that leaves its type as it is."""
+    found = []
+    for annotation in annotations:
+        with suppress(ValueError):
+            found.append(converted(value, annotation))
+    _require(bool(found))
+    return next((one for one in found if type(one) is type(value)), found[0])
 
 
 def _is_number(value: Any, annotation: Any) -> bool:
@@ -130,24 +160,6 @@ def _is_number(value: Any, annotation: Any) -> bool:
         return isfinite(value)
     most: Any = sys.float_info.max if annotation is float else 2**63 - 1
     return annotation is AnyInt or bool(-most <= value <= most)
-
-
-def converted(value: Any, annotation: Any) -> Any:
-    """A value that fits, as the annotation has it: 1 as 1.0 for a `float`, a list as the tuple it stands for."""
-    origin, arguments = parts(annotation)
-    if origin is Annotated:
-        return converted(value, arguments[0])
-    if origin is Union:
-        found = [converted(value, argument) for argument in arguments if fits(value, argument)]
-        return next((one for one in found if type(one) is type(value)), found[0])
-    if origin is list:
-        return [converted(item, arguments[0]) for item in value]
-    if origin is dict:
-        return {converted(key, arguments[0]): converted(item, arguments[1]) for key, item in value.items()}
-    if origin is tuple:
-        kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
-        return tuple(map(converted, value, kinds))
-    return float(value) if annotation is float else value
 
 
 def in_words(annotation: Any) -> str:

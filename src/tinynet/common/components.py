@@ -8,6 +8,7 @@ import re
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from tinynet.common.annotations import LayersMarker, Options, PathMarker, entries, fits, in_words
@@ -66,15 +67,15 @@ class Option:
     def required(self) -> bool:
         return self.default is REQUIRED
 
-    @property
+    @cached_property
     def is_path(self) -> bool:
         return any(isinstance(item, PathMarker) for item in getattr(self.annotation, "__metadata__", ()))
 
-    @property
+    @cached_property
     def is_layers(self) -> bool:
         return any(isinstance(item, LayersMarker) for item in getattr(self.annotation, "__metadata__", ()))
 
-    @property
+    @cached_property
     def form(self) -> Any:
         """The class of a mapping, with options of its own, that the value may be, among others; None without one."""
         return next(filter(is_form, (self.annotation, *typing.get_args(self.annotation))), None)
@@ -166,7 +167,12 @@ def documentation(cls: type) -> Documentation:
 
 def mismatch(value: Any, annotation: Any) -> str | None:
     """What is wrong with a value, as the end of a sentence that begins with the option's name; None if it fits."""
-    return None if fits(value, annotation) else f"must be {in_words(annotation)}, not {shown(value)}"
+    return None if fits(value, annotation) else misfit(value, annotation)
+
+
+def misfit(value: Any, annotation: Any) -> str:
+    """As `mismatch`, of a value that does not fit."""
+    return f"must be {in_words(annotation)}, not {shown(value)}"
 
 
 def check_types(thing: Any) -> None:

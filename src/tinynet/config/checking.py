@@ -267,15 +267,15 @@ class Checker:
             return FAULTY if None in inner else inner
         if option.form and isinstance(value, dict):
             return self.group(option.form, value, keys)
-        problem = components.mismatch(value, option.annotation)
-        if problem is None:
-            value = converted(value, option.annotation)
-            return self.absolute(value) if option.is_path else value
-        if option.form and issubclass(option.form, Options):
-            self.mapping(value, keys, option.form)
-        else:
-            self.report(keys, problem)
-        return FAULTY
+        try:
+            found = converted(value, option.annotation)
+        except ValueError:
+            if option.form and issubclass(option.form, Options):
+                self.mapping(value, keys, option.form)
+            else:
+                self.report(keys, components.misfit(value, option.annotation))
+            return FAULTY
+        return self.absolute(found) if option.is_path else found
 
     def absolute(self, path: str) -> str:
         return str(self.folder / at_home(path))
