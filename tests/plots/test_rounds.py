@@ -19,7 +19,7 @@ from tinynet.plots import confusion, curves, draw, plane, series, style
 from tinynet.runs import metrics
 from tinynet.runs.resume import resume
 from tinynet.runs.run import Run
-from tinynet.runs.statistics import by_round, counted, course, decimals, ended, rounded
+from tinynet.runs.statistics import by_round, counted, course, decimals, deviation, ended, mean, rounded
 from tinynet.training.experiment import build
 from tinynet.training.record import Record
 
@@ -141,8 +141,8 @@ def test_early_stopping_gives_the_mean_of_the_summary(train):
     assert len(set(ends)) > 1, "the rounds are to end at different epochs"
     summary = json.loads((run.folder / "summary.json").read_text())
     found = course(run.records(), "test_loss")
-    assert found.mean[-1] == pytest.approx(summary["mean"]["test_loss"])
-    assert found.deviation[-1] == pytest.approx(summary["standard_deviation"]["test_loss"])
+    assert mean(found)[-1] == pytest.approx(summary["mean"]["test_loss"])
+    assert deviation(found)[-1] == pytest.approx(summary["standard_deviation"]["test_loss"])
 
 
 def test_of_rounds_one_by_one_the_one_under_way_is_in_no_mean(train, figure):

@@ -28,7 +28,7 @@ from tinynet.plots.series import (
 )
 from tinynet.runs.compare import folder_names
 from tinynet.runs.run import Run
-from tinynet.runs.statistics import Course, by_round, counted, course, round_count
+from tinynet.runs.statistics import by_round, counted, course, deviation, last_known, mean, round_count
 from tinynet.training.record import Record
 
 SPLIT_LOOKS: dict[str, style.Look] = {
@@ -110,7 +110,7 @@ def draw_rounds(figure: Figure, run: Run, records: Sequence[Record], quantity: Q
     axes = figure.add_subplot()
     shown = counted(run, records)
     every = {split: course(shown, f"{split}_{quantity}") for split in SPLIT_LOOKS}
-    means = {split: found for split, found in every.items() if found.last is not None}
+    means = {split: found for split, found in every.items() if last_known(found) is not None}
     entries, points = list[style.Entry](), list[Points]()
     for split, found in means.items():
         line, drawn = _plot_mean(axes, found, quantity, SPLIT_LOOKS[split], band=quantity == "error")
@@ -180,20 +180,20 @@ def _plot_rounds(axes: Axes, curves: list[Points]) -> Line2D:
 
 
 def _plot_mean(
-    axes: Axes, found: Course, quantity: Quantity, look: style.Look, band: bool, stagger: int = 0
+    axes: Axes, found: Array, quantity: Quantity, look: style.Look, band: bool, stagger: int = 0
 ) -> tuple[Line2D, list[Points]]:
     """The mean over the rounds, in a band of one standard deviation; returns the line, and all points of both."""
-    known = np.flatnonzero(np.isfinite(found.mean))
+    known = np.flatnonzero(np.isfinite(mean(found)))
     epochs = np.arange(known[0], known[-1] + 1)
-    mean, deviation = (SCALE[quantity] * values[epochs] for values in (found.mean, found.deviation))
-    line = _plot(axes, epochs, mean, look, stagger)
-    if not band or len(found.rounds) == 1:
-        return line, [(epochs, mean)]
+    middle, width = (SCALE[quantity] * values[epochs] for values in (mean(found), deviation(found)))
+    line = _plot(axes, epochs, middle, look, stagger)
+    if not band or len(found) == 1:
+        return line, [(epochs, middle)]
     # There is no error outside of 0 to 100 %, and on a logarithmic axis the band needs an end.
-    lowest, highest = (0.0, 100.0) if quantity == "error" else (np.nanmin(found.rounds), np.inf)
-    low, high = np.maximum(mean - deviation, lowest), np.minimum(mean + deviation, highest)
+    lowest, highest = (0.0, 100.0) if quantity == "error" else (np.nanmin(found), np.inf)
+    low, high = np.maximum(middle - width, lowest), np.minimum(middle + width, highest)
     axes.fill_between(epochs, low, high, color=look[0], alpha=style.BAND, linewidth=0)
-    return line, [(epochs, values) for values in (mean, low, high)]
+    return line, [(epochs, values) for values in (middle, low, high)]
 
 
 def _plot_one_of_many(
@@ -201,7 +201,7 @@ def _plot_one_of_many(
 ) -> tuple[Line2D, list[Points], str]:
     """The i-th run of several: its line, all points drawn, and its last figure as text."""
     means = course(records, f"{split}_{quantity}")
-    if len(means.rounds) > 1:
+    if len(means) > 1:
         line, points = _plot_mean(axes, means, quantity, style.line_look(i), band=True, stagger=i)
     else:
         points = [curve(records, quantity, split)]

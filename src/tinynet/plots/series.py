@@ -13,7 +13,7 @@ from tinynet.common.arrays import Array
 from tinynet.plots import style
 from tinynet.plots.saved import Saved
 from tinynet.runs.run import Run
-from tinynet.runs.statistics import Course, by_round, counted, course, ended
+from tinynet.runs.statistics import by_round, counted, course, deviation, ended, last_known, mean
 from tinynet.training.experiment import Experiment
 from tinynet.training.record import Record
 
@@ -34,7 +34,7 @@ def curve(records: Iterable[Record], quantity: Quantity, split: str) -> tuple[Ar
 
 def split_shown(records: Sequence[Record], quantity: Quantity) -> str | None:
     """The split whose last figure stands for a run, or None where nothing was measured."""
-    known = (split for split in FINAL if records and course(records, f"{split}_{quantity}").last is not None)
+    known = (split for split in FINAL if records and last_known(course(records, f"{split}_{quantity}")) is not None)
     return next(known, None)
 
 
@@ -43,17 +43,17 @@ def outcome(run: Run, records: Sequence[Record], quantity: Quantity, number: int
     shown = counted(run, records)
     split = split_shown(shown, quantity) or "test"
     found = course(shown, f"{split}_{quantity}")
-    last = found.last or 0
+    last = last_known(found) or 0
     ends = [own[-1].epoch for own in by_round(shown).values()]
     when = _after(min(ends), max(ends)) if last == max(ends) else _after(last, last)
     ending = "" if number is not None and number in ended(run) else _ending(run)
     return f"{split} {quantity} {figure_text(found, quantity)} {when}{ending}"
 
 
-def figure_text(found: Course, quantity: Quantity) -> str:
-    """The last known mean, with the deviation where there are several rounds."""
-    mean, deviation = (SCALE[quantity] * values[found.last or 0] for values in (found.mean, found.deviation))
-    return style.spread(quantity, mean, deviation)
+def figure_text(found: Array, quantity: Quantity) -> str:
+    """The last known mean of a figure (rounds, epochs), with the deviation where there are several rounds."""
+    last, scale = last_known(found) or 0, SCALE[quantity]
+    return style.spread(quantity, scale * mean(found)[last], scale * deviation(found)[last])
 
 
 def _after(first: int, last: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import atan, cos, floor, isfinite, log10, pi, sin, sqrt
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
@@ -19,37 +18,8 @@ if TYPE_CHECKING:
     from tinynet.runs.run import Run
 
 
-@dataclass
-class Course:
-    """A figure of several rounds, epoch by epoch.
-
-    Parameters
-    ----------
-    rounds
-        (rounds, epochs), from epoch 0; NaN where it was not measured or is not finite.
-    """
-
-    rounds: Array
-
-    @property
-    def mean(self) -> Array:
-        """Over the rounds (epochs,); NaN where a round has no value."""
-        return mean(self.rounds)
-
-    @property
-    def deviation(self) -> Array:
-        """The standard deviation of a sample, n - 1, over the rounds (epochs,); NaN where there is one round only."""
-        return deviation(self.rounds)
-
-    @property
-    def last(self) -> int | None:
-        """The last epoch whose mean is known."""
-        known = np.flatnonzero(np.isfinite(self.mean))
-        return int(known[-1]) if len(known) else None
-
-
-def course(records: Iterable[Record], column: str) -> Course:
-    """A figure over the rounds of these records, of which there is at least one.
+def course(records: Iterable[Record], column: str) -> Array:
+    """A figure (rounds, epochs) of these records, of which there is at least one; NaN where it is not known.
 
     A round that ended before the others, by early stopping, keeps its net: it goes on with its last figure. So the last
     mean is that of summary.json.
@@ -60,7 +30,13 @@ def course(records: Iterable[Record], column: str) -> Course:
         for record in own:
             value = record[column]
             row[record.epoch :] = value if value is not None and isfinite(value) else np.nan
-    return Course(values)
+    return values
+
+
+def last_known(rounds: Array) -> int | None:
+    """The last epoch of a figure (rounds, epochs) whose mean over the rounds is known."""
+    known = np.flatnonzero(np.isfinite(mean(rounds)))
+    return int(known[-1]) if len(known) else None
 
 
 def by_round(records: Iterable[Record]) -> dict[int, list[Record]]:
@@ -103,7 +79,7 @@ def counted(run: Run, records: Sequence[Record]) -> list[Record]:
 
 
 def mean(rounds: Array) -> Array:
-    """Over the first axis, that of the rounds."""
+    """Over the first axis, that of the rounds; NaN where one has no value."""
     return np.asarray(rounds.mean(axis=0))
 
 
