@@ -27,12 +27,7 @@ LOCK = ".lock"
 def replacing(path: Path, sync: bool = False) -> Iterator[IO[Any]]:
     """A binary file to write, which takes its place under `path` when all is written; until then the old one stands.
 
-    Parameters
-    ----------
-    path
-        The file to replace, or a new one.
-    sync
-        Whether to wait until it is on the disk, so that it outlives a power cut.
+    With `sync` it is on the disk then, so that it outlives a power cut.
     """
     temporary = part_of(path)
     try:
@@ -119,7 +114,7 @@ def held(folder: Path) -> Iterator[None]:
         handle = _open_lock(folder, os.O_CREAT)
     try:
         # `is_held` in another process holds it as well, for a moment.
-        if handle is not None and _locked(handle, attempts=20) is False:
+        if handle is not None and _taken(handle, attempts=20):
             raise BlockingIOError
         yield
     finally:
@@ -136,8 +131,7 @@ def is_held(folder: Path) -> bool | None:
     except OSError:
         return None
     try:
-        locked = _locked(handle, attempts=2)
-        return None if locked is None else not locked
+        return _taken(handle, attempts=2)
     finally:
         os.close(handle)
 
@@ -151,31 +145,27 @@ def _open_lock(folder: Path, flags: int = 0) -> int:
         return os.open(folder / LOCK, flags | os.O_RDONLY, 0o666)
 
 
-def _locked(handle: int, attempts: int) -> bool | None:
-    """Lock an open file until it is closed; False if another has it, None where there are no locks."""
+def _taken(handle: int, attempts: int) -> bool | None:
+    """Lock an open file until it is closed: whether another has it; None where there are no locks."""
     # The lock of filelock that has neither state of its own nor a file to remove, so that a fork can do it no harm.
     from filelock import lock_descriptor
 
-    for attempt in range(attempts):
-        try:
+    try:
+        for attempt in range(attempts):
+            if attempt:
+                sleep(0.02)
             if lock_descriptor(handle, blocking=False):
-                return True
-        except OSError:
-            return None
-        if attempt < attempts - 1:
-            sleep(0.02)
-    return False
+                return False
+    except OSError:
+        return None
+    return True
 
 
 def data_folder() -> Path:
     """Where downloaded data lie, absolute: `TINYNET_DATA`, or else `tinynet` in the user's cache folder.
 
-    That is `XDG_CACHE_HOME` where it is set, and the folder that the system has for it where it is not.
-
-    Raises
-    ------
-    UsageError
-        If the user has no home folder.
+    That is `XDG_CACHE_HOME` where it is set, and the folder that the system has for it where it is not. Raises
+    UsageError if the user has no home folder.
     """
     given, cache = os.environ.get("TINYNET_DATA"), os.environ.get("XDG_CACHE_HOME")
     if given or cache:
@@ -189,13 +179,7 @@ def data_folder() -> Path:
 
 
 def at_home(path: str) -> Path:
-    """A path whose `~` or `~name` stands for a home folder.
-
-    Raises
-    ------
-    UsageError
-        If there is none.
-    """
+    """A path whose `~` or `~name` stands for a home folder; raises UsageError if there is none."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
