@@ -17,32 +17,19 @@ _raised: list[int] = []
 
 
 class Interrupted(BaseException):
-    """The process was asked to end by a signal; as with KeyboardInterrupt, nothing catches it by mistake.
-
-    Parameters
-    ----------
-    number
-        Of the signal.
-    """
+    """The process was asked to end by the signal of this number; like KeyboardInterrupt it is not caught by mistake."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        # As shells have it.
-        self.exit_status = 128 + number
+        self.exit_status = 128 + number  # as shells have it
 
 
 class Deferred:
-    """What signals have come while the first was to wait for the end of the batch.
-
-    Parameters
-    ----------
-    caught
-        Their numbers.
-    """
+    """The signals that were `caught` while the first was to wait for the end of the batch, by their numbers."""
 
     def __init__(self) -> None:
         self.caught: list[int] = []
-        self._stop: Callable[[], None] | None = None
+        self._stop: Callable[[], None] = lambda: None
 
     def tell(self, stop: Callable[[], None]) -> None:
         """Call `stop` at the first signal, at once if it has come already."""
@@ -55,7 +42,7 @@ class Deferred:
         self.caught.append(number)
         if len(self.caught) == 2:
             raise Interrupted(number)
-        if len(self.caught) == 1 and self._stop is not None:
+        if len(self.caught) == 1:
             self._stop()
 
 
