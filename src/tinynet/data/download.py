@@ -36,19 +36,10 @@ class Published:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a dataset is published.
-
-    Parameters
-    ----------
-    mirrors
-        Addresses of folders, in the order to try.
-    unpack
-        Whether `files` tells of the unpacked content, which is the same in every .gz of it, or of one certain .gz.
-    files
-        By their names, to which the mirrors add .gz.
-    """
+    """Where a dataset is published: addresses of folders, in the order to try, and its files, there with .gz added."""
 
     mirrors: tuple[str, ...]
+    # Whether `files` tells of the unpacked content, which is the same in every .gz of it, or of one certain .gz.
     unpack: bool
     files: dict[str, Published]
 
@@ -111,13 +102,6 @@ def missing(name: str, folder: Path) -> list[str]:
 def fetch(name: str, folder: Path) -> list[Path]:
     """Download the files of a dataset that a folder lacks; returns those that came. `watched` shows how far it is.
 
-    Parameters
-    ----------
-    name
-        A key of `SOURCES`.
-    folder
-        For the files of this dataset; made if need be.
-
     Raises
     ------
     DataError
@@ -141,33 +125,18 @@ def fetch(name: str, folder: Path) -> list[Path]:
                 came.append(target)
                 break
         else:
-            raise DataError(_advice(name, folder, file, reasons))
+            lines = [f"{name}: {target.name} could not be downloaded:", *reasons]
+            elsewhere = f"elsewhere ({', '.join(missing(name, folder))}, each as .gz)"
+            lines.append(f"Try again later. Or get what is missing {elsewhere} and put it into {folder}")
+            lines.append(f"`tinynet data get {name} --from FOLDER` verifies it and copies it there.")
+            raise DataError("\n".join(lines))
     return came
-
-
-def _advice(name: str, folder: Path, file: str, reasons: list[str]) -> str:
-    return "\n".join(
-        [
-            f"{name}: {file}.gz could not be downloaded:",
-            *reasons,
-            f"Try again later. Or get what is missing elsewhere ({', '.join(missing(name, folder))}, each as .gz) "
-            f"and put it into {folder}",
-            f"`tinynet data get {name} --from FOLDER` verifies it and copies it there.",
-        ]
-    )
 
 
 def take(name: str, source_folder: Path, folder: Path) -> list[Path]:
     """Copy the files of a dataset that a folder lacks from another one, verified; returns those that came.
 
-    Parameters
-    ----------
-    name
-        A key of `SOURCES`.
-    source_folder
-        Has the files, as .gz or, where their content can be verified, plain.
-    folder
-        For the files of this dataset; made if need be.
+    They may be plain or .gz there; plain only where it is the content that can be verified.
 
     Raises
     ------
