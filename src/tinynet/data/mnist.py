@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,14 +31,8 @@ BLOCK = 2**20
 def read_idx(path: Path, magic: int) -> Array:
     """The array of an IDX file, plain or packed by gzip: labels (n,) or images (n, rows, columns), uint8.
 
-    An IDX file is the magic number, the length of each axis (all big-endian, four bytes), and the numbers in C order.
-
-    Parameters
-    ----------
-    path
-        The file. Its first bytes say whether it is packed, not its name.
-    magic
-        `LABELS` or `IMAGES`, whichever it has to hold.
+    An IDX file is the magic number, `LABELS` or `IMAGES`, the length of each axis (all big-endian, four bytes), and the
+    numbers in C order. Its first bytes say whether it is packed, not its name.
 
     Raises
     ------
@@ -49,10 +43,10 @@ def read_idx(path: Path, magic: int) -> Array:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            if not packed:
-                return _read(path, raw, magic)
-            with gzip.GzipFile(fileobj=raw) as file:
-                return _read(path, file, magic)
+            with gzip.GzipFile(fileobj=raw) if packed else raw as file:
+                return _read(file, magic)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     except EOFError as error:
         raise DataError(f"{path}: is cut short in the middle of its gzip data.") from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -61,25 +55,25 @@ def read_idx(path: Path, magic: int) -> Array:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
 
 
-def _read(path: Path, file: IO[bytes] | gzip.GzipFile, magic: int) -> Array:
+def _read(file: Any, magic: int) -> Array:
+    """The array that the bytes of an IDX file hold; raises DataError where they hold none."""
     header = file.read(4)
     if header != struct.pack(">I", magic):
-        found = KINDS.get(int.from_bytes(header), "no IDX file of labels or images")
-        raise DataError(
-            f"{path}: holds {found}: it begins with {header.hex() or 'nothing'}, but {KINDS[magic]} with {magic:08x}."
-        )
+        found, start = KINDS.get(int.from_bytes(header), "no IDX file of labels or images"), header.hex() or "nothing"
+        raise DataError(f"holds {found}: it begins with {start}, but {KINDS[magic]} with {magic:08x}.")
     axes = magic & 0xFF
     sizes = file.read(4 * axes)
     if len(sizes) < 4 * axes:
-        raise DataError(f"{path}: is cut short in its header.")
+        raise DataError("is cut short in its header.")
     shape = struct.unpack(f">{axes}I", sizes)
     size = prod(shape)
+    claim = f"its header says {shape}, {size:,} bytes, but"
     if size > MAX_BYTES:
-        raise DataError(f"{path}: its header says {shape}, {size:,} bytes, but at most {MAX_BYTES:,} are read.")
+        raise DataError(f"{claim} at most {MAX_BYTES:,} are read.")
     content = _content(file, size)
     if len(content) != size:
         held = f"only {len(content):,}" if len(content) < size else "more"
-        raise DataError(f"{path}: its header says {shape}, {size:,} bytes, but {held} follow.")
+        raise DataError(f"{claim} {held} follow.")
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
@@ -139,10 +133,8 @@ class IDX(Dataset, abstract=True):
             raise self._broken(f"{labels_path}: holds {counts}.", "both files")
         wrong = np.flatnonzero(labels >= len(self.classes))
         if len(wrong):
-            last = len(self.classes) - 1
-            raise self._broken(
-                f"{labels_path}: label {wrong[0]} is {labels[wrong[0]]}, but the classes are 0 to {last}."
-            )
+            first, last = wrong[0], len(self.classes) - 1
+            raise self._broken(f"{labels_path}: label {first} is {labels[first]}, but the classes are 0 to {last}.")
         if limit is not None and limit > len(images):
             raise OptionError(f"{option} {limit} is more than the {len(images):,} images that there are. Take fewer.")
         if limit is not None:
@@ -172,8 +164,8 @@ class MNIST(IDX):
     Example: {MNIST: {train: 6000}}
     """
 
-    folder: ClassVar[str] = "mnist"
-    classes: ClassVar[tuple[str, ...]] = tuple("0123456789")
+    folder = "mnist"
+    classes = tuple("0123456789")
 
 
 @dataclass(eq=False)
@@ -188,16 +180,5 @@ class FashionMNIST(IDX):
     Example: {FashionMNIST: {train: 6000}}
     """
 
-    folder: ClassVar[str] = "fashion-mnist"
-    classes: ClassVar[tuple[str, ...]] = (
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    )
+    folder = "fashion-mnist"
+    classes = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
