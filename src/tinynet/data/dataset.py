@@ -165,7 +165,8 @@ class Dataset(Component, abstract=True):
         """
         data = self.read(seed)
         if self.validation:
-            data = _with_validation(data, self.validation, seed)
+            held, kept = set_aside(data.train, self.validation, seed, "validation", "training rows")
+            data = replace(data, validation=held, train=kept)
         # A copy: what `read` returned may be kept by the dataset.
         data = replace(data, description=replace(data.description), notes=list(data.notes))
         description = data.description
@@ -188,16 +189,14 @@ class Dataset(Component, abstract=True):
         return data
 
 
-def _with_validation(data: Data, share: float, seed: int) -> Data:
-    count = round(share * len(data.train))
-    if not 0 < count < len(data.train):
-        raise OptionError(
-            f"validation {share} of {len(data.train)} training rows leaves an empty split. Change the share."
-        )
-    order = Stream(seed, "split", "validation").at().permutation(len(data.train))
+def set_aside(rows: Split, share: float, seed: int, name: str, what: str = "rows") -> tuple[Split, Split]:
+    """That share of the rows, drawn at random, and the others; raises OptionError where one of them is empty."""
+    count = round(share * len(rows))
+    if not 0 < count < len(rows):
+        raise OptionError(f"{name} {share} of {len(rows)} {what} leaves an empty split. Change the share.")
+    order = Stream(seed, "split", name).at().permutation(len(rows))
     # Sorted, so that rows keep the order they have in the file.
-    held, kept = np.sort(order[:count]), np.sort(order[count:])
-    return replace(data, validation=data.train.rows(held), train=data.train.rows(kept))
+    return rows.rows(np.sort(order[:count])), rows.rows(np.sort(order[count:]))
 
 
 def _input_scaling(x: Array) -> Scaling:

@@ -13,13 +13,12 @@ import numpy as np
 from tinynet.common import memory
 from tinynet.common.annotations import FilePath
 from tinynet.common.arrays import Array
-from tinynet.common.errors import DataError
+from tinynet.common.errors import DataError, OptionError
 from tinynet.common.npz import read_npz
-from tinynet.data.dataset import Data, Dataset, Description
+from tinynet.data.dataset import Data, Dataset, Description, set_aside
 from tinynet.data.loader import Split
 from tinynet.data.table import Table, listed, number, read_table
 from tinynet.data.targets import MAX_CLASSES
-from tinynet.nn.random import Stream
 
 Task = Literal["classification", "regression"]
 TestShare = Annotated[float, limits.Gt(0), limits.Lt(1)]
@@ -58,13 +57,7 @@ class FromFile(Dataset, abstract=True):
         return path
 
     def note(self, target: str, held: str, classes: list[str] | None) -> str:
-        """Which task was taken, and why, as a sentence.
-
-        Raises
-        ------
-        DataError
-            If there are more classes than target vectors can be made for.
-        """
+        """Which task was taken, and why; raises DataError if there are more classes than can have target vectors."""
         name = Path(self.path).name
         if classes is not None and len(classes) > MAX_CLASSES:
             raise DataError(
@@ -78,7 +71,7 @@ class FromFile(Dataset, abstract=True):
             taken = f"a classification of {count}: {listed(classes)}"
         if self.task is not None:
             return f"{name}: {target} holds {held}; task is {self.task}, so this is {taken}."
-        other = "; write task: regression to predict the number" if held == "whole numbers" and classes else ""
+        other = "; write task: regression to predict the number" if held == "whole numbers" else ""
         return f"{name}: {target} holds {held}, so this is {taken}{other}."
 
 
@@ -220,22 +213,17 @@ class CSV(FromFile):
         columns = table.header[:target] + table.header[target + 1 :]
         if not columns:
             raise DataError(f"{table.name}: has no column but the target {self.column!r}. Add columns of inputs.")
-        labels, targets, classes, held = self._target(table)
+        labels, targets, classes, held = self._target(table, [row[target] for row in table.rows])
         note = self.note(f"column {self.column!r}", held, classes)
         whole = Split(table.numbers(columns), labels, targets)
-        count = round(self.test * len(whole))
-        if not 0 < count < len(whole):
-            raise DataError(
-                f"{table.name}: test {self.test} of {len(whole)} rows leaves an empty split. Change the share."
-            )
-        order = Stream(seed, "split", "test").at().permutation(len(whole))
-        # Sorted, so that rows keep the order they have in the file.
-        test, train = whole.rows(np.sort(order[:count])), whole.rows(np.sort(order[count:]))
+        try:
+            test, train = set_aside(whole, self.test, seed, "test")
+        except OptionError as error:
+            raise DataError(f"{table.name}: {error}") from error
         return Data(train, test, Description((len(columns),), classes, columns, self.column), notes=[note])
 
-    def _target(self, table: Table) -> tuple[Array | None, Array | None, list[str] | None, str]:
+    def _target(self, table: Table, cells: list[str]) -> tuple[Array | None, Array | None, list[str] | None, str]:
         """Labels or targets, the names of the classes, and what the column holds."""
-        cells = table.cells(self.column)
         if self.task != "regression" and self._is_text(table, cells):
             names, inverse = np.unique(cells, return_inverse=True)
             return inverse.astype(np.intp), None, names.tolist(), "text"

@@ -27,19 +27,7 @@ CELLS = 3
 
 @dataclass
 class Table:
-    """A CSV file as text.
-
-    Parameters
-    ----------
-    name
-        Of the file, for messages.
-    header
-        The names of the columns.
-    rows
-        The cells of each row, without the spaces around them.
-    lines
-        For each row, the line of the file in which it begins.
-    """
+    """A CSV file as text: the names of its columns, and for each row its cells and the line in which it begins."""
 
     name: str
     header: list[str]
@@ -47,32 +35,15 @@ class Table:
     lines: list[int]
 
     def index(self, column: str) -> int:
-        """The position of a column.
-
-        Raises
-        ------
-        DataError
-            If no column has this name.
-        """
+        """The position of a column; raises DataError if none has this name."""
         if column not in self.header:
             meant = suggestion(column, self.header)
             hint = f" Did you mean {meant!r}?" if meant else ""
             raise DataError(f"{self.name}: has no column {column!r}.{hint} Its columns are {listed(self.header)}.")
         return self.header.index(column)
 
-    def cells(self, column: str) -> list[str]:
-        """The cells of a column, from the first row to the last."""
-        index = self.index(column)
-        return [row[index] for row in self.rows]
-
     def numbers(self, columns: list[str]) -> Array:
-        """The values (rows, columns) of these columns, in this order; finite.
-
-        Raises
-        ------
-        DataError
-            If a column is not there, or a cell is empty or holds no finite number.
-        """
+        """The values (rows, columns) of these columns; raises DataError where one is not there or not finite."""
         places = {column: place for place, column in enumerate(self.header)}
         index = [places[column] if column in places else self.index(column) for column in columns]
         # NumPy reads None as NaN.
