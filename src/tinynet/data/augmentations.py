@@ -38,20 +38,10 @@ class Augmentation(Component, abstract=True):
 
 
 def augment(x: Array, augmentations: Sequence[Augmentation], scaling: Scaling | None, seed: int, step: int) -> Array:
-    """A training batch with all augmentations applied, one after the other.
+    """A training batch x (N, C, H, W) with all augmentations applied, one after the other.
 
-    The images are changed before standardising: what comes in at the edges is black, not the mean.
-
-    Parameters
-    ----------
-    x
-        (N, C, H, W), as the net gets it.
-    augmentations
-        As the config lists them; each has a stream of its own.
-    scaling
-        How x was standardised, or None.
-    seed, step
-        Of the training, and its updates so far: the random draws are a function of both.
+    The images are changed before standardising: what comes in at the edges is black, not the mean. Each augmentation
+    has a stream of its own; its draws are a function of the training's seed and its updates so far, the step.
     """
     images = x if scaling is None else scaling.undo(x).astype(x.dtype)
     for index, augmentation in enumerate(augmentations):
