@@ -142,10 +142,6 @@ class Dataset(Component, abstract=True):
         """What a net has to know of the dataset before it is trained; only a person's own file is read for it."""
         return self.load(seed).description
 
-    def standardize_target_values(self) -> bool:
-        """Whether the targets of a regression are to be standardised."""
-        return False
-
     def load(self, seed: int, known: Description | None = None) -> Data:
         """The splits, ready for the net.
 
@@ -175,7 +171,7 @@ class Dataset(Component, abstract=True):
             description.input_scaling = known.input_scaling if known else _input_scaling(data.train.x)
         if self.targets == "inputs":
             description.target_scaling, data.notes = description.input_scaling, []
-        elif data.train.targets is not None and self.standardize_target_values():
+        elif data.train.targets is not None and getattr(self, "standardize_targets", False):
             description.target_scaling = known.target_scaling if known else Scaling.of(data.train.targets)
         if data.train.labels is not None:
             description.commonest = known.commonest if known else int(np.bincount(data.train.labels).argmax())

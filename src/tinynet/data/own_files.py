@@ -47,9 +47,6 @@ class FromFile(Dataset, abstract=True):
     task: Task | None = None
     standardize_targets: bool = False
 
-    def standardize_target_values(self) -> bool:
-        return self.standardize_targets
-
     def file(self) -> Path:
         path = Path(self.path)
         if not path.exists():
@@ -87,28 +84,28 @@ class NPZ(FromFile):
     """
 
     def read(self, seed: int) -> Data:
-        file = self.file()
-        arrays = read_npz(file)
-        missing = [name for name in NPZ_ARRAYS if name not in arrays]
+        found, file = read_npz(self.file()), Path(self.path).name
+        missing = [name for name in NPZ_ARRAYS if name not in found]
         if missing:
-            raise DataError(
-                f"{file.name}: has no {', '.join(missing)}. It needs {', '.join(NPZ_ARRAYS)}, and holds "
-                f"{listed(arrays) or 'nothing'}."
-            )
-        for name in NPZ_ARRAYS:
-            if not arrays[name].size or not arrays[name].ndim:
-                raise DataError(f"{file.name}: {name} has shape {arrays[name].shape}, which holds no samples.")
-        _check_rows(file.name, arrays)
-        _check_memory(file.name, [arrays[name] for name in NPZ_ARRAYS])
-        x = [_inputs(file.name, name, arrays[name]) for name in ("x_train", "x_test")]
+            needed = f"It needs {', '.join(NPZ_ARRAYS)}, and holds {listed(found) or 'nothing'}."
+            raise DataError(f"{file}: has no {', '.join(missing)}. {needed}")
+        arrays = {name: found[name] for name in NPZ_ARRAYS}
+        for name, array in arrays.items():
+            if not array.size or not array.ndim:
+                raise DataError(f"{file}: {name} has shape {array.shape}, which holds no samples.")
+        _check_rows(file, arrays)
+        lacking = memory.shortage(sum(a.nbytes if _is_image(a) else a.size * NUMBER for a in arrays.values()))
+        if lacking:
+            raise DataError(f"{file}: its numbers take {lacking}. Save fewer, or images as bytes (uint8).")
+        x = [_inputs(file, name, arrays[name]) for name in ("x_train", "x_test")]
         y = {name: arrays[name] for name in ("y_train", "y_test")}
         held = _kind(y["y_train"]) if y["y_train"].ndim == 1 else "vectors"
         classify = held in ("text", "whole numbers") if self.task is None else self.task == "classification"
         if classify:
-            labels, classes = _texts(file.name, y) if held == "text" else _indices(file.name, y)
+            labels, classes = _texts(file, y) if held == "text" else _indices(file, y)
             train, test = (Split(*pair) for pair in zip(x, labels, strict=True))
         else:
-            targets, classes = [_numbers(file.name, name, values) for name, values in y.items()], None
+            targets, classes = [_numbers(file, name, values) for name, values in y.items()], None
             train, test = (Split(inputs, targets=values) for inputs, values in zip(x, targets, strict=True))
         note = self.note("y_train", held, classes)
         return Data(train, test, Description(x[0].shape[1:], classes), notes=[note])
@@ -141,13 +138,6 @@ def _inputs(file: str, name: str, array: Array) -> Array:
 def _is_image(array: Array) -> bool:
     """Whether these are images in bytes, which are used as they are."""
     return array.dtype == np.uint8 and array.ndim in (3, 4)
-
-
-def _check_memory(file: str, arrays: list[Array]) -> None:
-    """Refuse numbers that have no room in float64 and in the net's type."""
-    lacking = memory.shortage(sum(array.nbytes if _is_image(array) else array.size * NUMBER for array in arrays))
-    if lacking:
-        raise DataError(f"{file}: its numbers take {lacking}. Save fewer, or images as bytes (uint8).")
 
 
 def _check_rows(file: str, arrays: dict[str, Array]) -> None:
