@@ -102,12 +102,8 @@ def identity(path: Path) -> tuple[int, ...] | None:
 def held(folder: Path) -> Iterator[None]:
     """Have a folder for this process alone, as far as others ask; the system lets go of it when the process ends.
 
-    A folder that takes no file, or whose file system has no locks, is not held.
-
-    Raises
-    ------
-    BlockingIOError
-        If another process holds it.
+    A folder that takes no file, or whose file system has no locks, is not held. Raises BlockingIOError if another
+    process holds it.
     """
     handle = None
     with suppress(OSError):

@@ -102,10 +102,7 @@ def missing(name: str, folder: Path) -> list[str]:
 def fetch(name: str, folder: Path) -> list[Path]:
     """Download the files of a dataset that a folder lacks; returns those that came. `watched` shows how far it is.
 
-    Raises
-    ------
-    DataError
-        If no mirror gives a file that is missing, or the folder cannot be written.
+    Raises DataError if no mirror gives a file that is missing, or the folder cannot be written.
     """
     source, came = SOURCES[name], []
     mirrors = list(source.mirrors)
@@ -136,12 +133,8 @@ def fetch(name: str, folder: Path) -> list[Path]:
 def take(name: str, source_folder: Path, folder: Path) -> list[Path]:
     """Copy the files of a dataset that a folder lacks from another one, verified; returns those that came.
 
-    They may be plain or .gz there; plain only where it is the content that can be verified.
-
-    Raises
-    ------
-    DataError
-        If a file is not there or is not the published one, or the folder cannot be written.
+    They may be plain or .gz there; plain only where it is the content that can be verified. Raises DataError if a file
+    is not there or is not the published one, or the folder cannot be written.
     """
     source, wanted = SOURCES[name], missing(name, folder)
     endings = ("", ".gz") if source.unpack else (".gz",)

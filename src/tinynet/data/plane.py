@@ -54,10 +54,8 @@ class Plane(Dataset, abstract=True):
         if lacking:
             raise OptionError(f"{count:,} points take {lacking}. Draw fewer.")
         with np.errstate(over="ignore", invalid="ignore"):
-            train, test = (
-                Split(*self.draw(n, Stream(seed, "data", split).at()))
-                for split, n in (("train", self.train), ("test", self.test))
-            )
+            train = Split(*self.draw(self.train, Stream(seed, "data", "train").at()))
+            test = Split(*self.draw(self.test, Stream(seed, "data", "test").at()))
         if not np.isfinite(train.x).all() or not np.isfinite(test.x).all():
             raise OptionError("its points lie where there are no numbers. Make its options smaller.")
         classes = [str(k) for k in range(self.class_count())]

@@ -70,10 +70,7 @@ class Table:
 def read_table(path: str | os.PathLike[str]) -> Table:
     """A CSV file with a header line: UTF-8, cells separated by commas, quoted by \". Empty lines are skipped.
 
-    Raises
-    ------
-    DataError
-        If it cannot be read, or is no such table.
+    Raises DataError if it cannot be read, or is no such table.
     """
     path = Path(path)
     if path.is_dir():
