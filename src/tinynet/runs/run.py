@@ -269,13 +269,7 @@ class Run:
                 joined([one.only_best() for one in rounds], config).save(self.best_path)
 
     def records(self) -> list[Record]:
-        """The rows of metrics.csv.
-
-        Raises
-        ------
-        CheckpointError
-            If the file is missing or broken.
-        """
+        """The rows of metrics.csv; raises CheckpointError if it is missing or broken."""
         return metrics.read(self.folder)
 
 
