@@ -114,9 +114,8 @@ class Scaling:
         with np.errstate(over="ignore", invalid="ignore"):
             mean, deviation = values.mean(axis=0, dtype=float), values.std(axis=0, dtype=float)
         if not np.isfinite(deviation).all():
-            raise OptionError(
-                f"numbers up to {np.abs(values).max():.3g} cannot be standardised. Scale them in the file."
-            )
+            largest = np.abs(values).max()
+            raise OptionError(f"numbers up to {largest:.3g} cannot be standardised. Scale them in the file.")
         return cls(mean, np.where(varies, deviation, 1.0))
 
     def apply(self, values: Array) -> Array:

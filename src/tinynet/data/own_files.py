@@ -20,11 +20,9 @@ from tinynet.data.loader import Split
 from tinynet.data.table import Table, listed, number, read_table
 from tinynet.data.targets import MAX_CLASSES
 
-Task = Literal["classification", "regression"]
-TestShare = Annotated[float, limits.Gt(0), limits.Lt(1)]
-
 # Bytes for a number of a dataset: as it is read, in float64, and in the net's float32.
 NUMBER = 12
+PREDICT = "task: regression to predict the number"
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -44,7 +42,7 @@ class FromFile(Dataset, abstract=True):
 
     path: FilePath
     _: KW_ONLY
-    task: Task | None = None
+    task: Literal["classification", "regression"] | None = None
     standardize_targets: bool = False
 
     def file(self) -> Path:
@@ -57,10 +55,8 @@ class FromFile(Dataset, abstract=True):
         """Which task was taken, and why; raises DataError if there are more classes than can have target vectors."""
         name = Path(self.path).name
         if classes is not None and len(classes) > MAX_CLASSES:
-            raise DataError(
-                f"{name}: {target} holds {held}, which would be {len(classes)} classes, more than {MAX_CLASSES}. "
-                "Choose another target, or write task: regression to predict the number."
-            )
+            many = f"{target} holds {held}, which would be {len(classes)} classes, more than {MAX_CLASSES}"
+            raise DataError(f"{name}: {many}. Choose another target, or write {PREDICT}.")
         if classes is None:
             taken = "a regression"
         else:
@@ -68,7 +64,7 @@ class FromFile(Dataset, abstract=True):
             taken = f"a classification of {count}: {listed(classes)}"
         if self.task is not None:
             return f"{name}: {target} holds {held}; task is {self.task}, so this is {taken}."
-        other = "; write task: regression to predict the number" if held == "whole numbers" else ""
+        other = f"; write {PREDICT}" if held == "whole numbers" else ""
         return f"{name}: {target} holds {held}, so this is {taken}{other}."
 
 
@@ -143,9 +139,8 @@ def _is_image(array: Array) -> bool:
 def _check_rows(file: str, arrays: dict[str, Array]) -> None:
     for x, y in (("x_train", "y_train"), ("x_test", "y_test")):
         if len(arrays[x]) != len(arrays[y]):
-            raise DataError(
-                f"{file}: {x} has {len(arrays[x])} rows, but {y} has {len(arrays[y])}. Each sample needs one in both."
-            )
+            counts = f"{x} has {len(arrays[x])} rows, but {y} has {len(arrays[y])}"
+            raise DataError(f"{file}: {counts}. Each sample needs one in both.")
     for train, test in (("x_train", "x_test"), ("y_train", "y_test")):
         one, other = arrays[train].shape[1:], arrays[test].shape[1:]
         if one != other:
@@ -161,10 +156,8 @@ def _indices(file: str, y: dict[str, Array]) -> tuple[list[Array], list[str]]:
         values = _numbers(file, name, array)[:, 0]
         bad = np.flatnonzero((values < 0) | (values % 1 != 0) | (values >= MAX_CLASSES))
         if len(bad):
-            raise DataError(
-                f"{file}: {name} holds {array[bad[0]]} in row {bad[0]}, which is no class index. Write 0, 1, 2, ... up "
-                f"to {MAX_CLASSES - 1}, or task: regression to predict the number."
-            )
+            advice = f"Write 0, 1, 2, ... up to {MAX_CLASSES - 1}, or {PREDICT}."
+            raise DataError(f"{file}: {name} holds {array[bad[0]]} in row {bad[0]}, which is no class index. {advice}")
         labels.append(values.astype(np.intp))
     return labels, [str(k) for k in range(int(max(part.max() for part in labels)) + 1)]
 
@@ -195,7 +188,7 @@ class CSV(FromFile):
     """
 
     column: str
-    test: TestShare = 0.2
+    test: Annotated[float, limits.Gt(0), limits.Lt(1)] = 0.2
 
     def read(self, seed: int) -> Data:
         table = read_table(self.file())
@@ -222,12 +215,10 @@ class CSV(FromFile):
         if self.task == "regression" or (len(fractions) and self.task is None):
             return None, values, None, "fractional numbers" if len(fractions) else "whole numbers"
         if len(fractions):
-            raise DataError(
-                f"{table.place(fractions[0], self.column)} holds {cells[fractions[0]]!r}, a fractional number, which "
-                "is no class. Write task: regression."
-            )
-        found, inverse = np.unique(values[:, 0], return_inverse=True)
-        return inverse.astype(np.intp), None, [str(int(value)) for value in found], "whole numbers"
+            found = table.found(fractions[0], self.column)
+            raise DataError(f"{found}, a fractional number, which is no class. Write task: regression.")
+        numbers, inverse = np.unique(values[:, 0], return_inverse=True)
+        return inverse.astype(np.intp), None, [str(int(value)) for value in numbers], "whole numbers"
 
     def _is_text(self, table: Table, cells: list[str]) -> bool:
         """Whether the target's cells are the names of classes; refuses a column that leaves doubt."""
@@ -238,8 +229,7 @@ class CSV(FromFile):
         texts = [row for row, value in enumerate(values) if value is None]
         if texts and len(texts) < len(cells) and self.task is None:
             other = next(row for row, value in enumerate(values) if value is not None)
-            raise DataError(
-                f"{table.place(texts[0], self.column)} holds {cells[texts[0]]!r}, but line {table.lines[other]} holds "
-                f"the number {cells[other]!r}. Make all of them numbers, or write task: classification."
-            )
+            against = f"line {table.lines[other]} holds the number {cells[other]!r}"
+            advice = "Make all of them numbers, or write task: classification."
+            raise DataError(f"{table.found(texts[0], self.column)}, but {against}. {advice}")
         return bool(texts)

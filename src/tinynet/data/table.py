@@ -53,18 +53,17 @@ class Table:
             raise self.problem(bad[0][0], columns[bad[0][1]], "a number", len(bad) - 1)
         return values
 
-    def place(self, row: int, column: str) -> str:
-        """Where a cell is, as the beginning of a message."""
-        return f"{self.name}:{self.lines[row]}: column {column!r}"
+    def found(self, row: int, column: str) -> str:
+        """Where a cell is and what it holds, as the beginning of a message."""
+        cell = self.rows[row][self.index(column)]
+        return f"{self.name}:{self.lines[row]}: column {column!r} {f'holds {cell!r}' if cell else 'is empty'}"
 
     def problem(self, row: int, column: str, needed: str, others: int) -> DataError:
         """The error for a cell that does not hold what is needed, as `others` more do not."""
         cell = self.rows[row][self.index(column)]
-        found = f"holds {cell!r}" if cell else "is empty"
-        if cell and number(cell) is None:
-            found += ", which is no number"
+        text = ", which is no number" if cell and number(cell) is None else ""
         more = f" {others} more {'has' if others == 1 else 'have'} none." if others else ""
-        return DataError(readable(f"{self.place(row, column)} {found}. Every cell needs {needed}.{more}"))
+        return DataError(readable(f"{self.found(row, column)}{text}. Every cell needs {needed}.{more}"))
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:
@@ -98,10 +97,8 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     if wrong:
         line, count = wrong[0]
         more = f" {len(wrong) - 1} more {'row has' if len(wrong) == 2 else 'rows have'} not." if len(wrong) > 1 else ""
-        raise DataError(
-            f"{path.name}:{line}: the header names {width} columns, but the row has cells for {count}. "
-            f"Give every row {width} cells.{more}"
-        )
+        found = f"the header names {width} columns, but the row has cells for {count}"
+        raise DataError(f"{path.name}:{line}: {found}. Give every row {width} cells.{more}")
     return Table(path.name, header[1], [cells for _, cells in records], [line for line, _ in records])
 
 
@@ -115,9 +112,8 @@ def _records(name: str, file: TextIO) -> list[tuple[int, list[str]]]:
                 records.append((line, [cell.strip() for cell in cells]))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(
-            f"{name}:{line}: is no CSV ({error}). Look for a quotation mark without its partner."
-        ) from error
+        found = f"{name}:{line}: is no CSV ({error})"
+        raise DataError(f"{found}. Look for a quotation mark without its partner.") from error
     return records
 
 
