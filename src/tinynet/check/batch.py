@@ -1,4 +1,4 @@
-"""What a net is checked with: its parts in float64, and a batch of random samples."""
+"""What a net is checked with: a round of it in float64, and a batch of random samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SAMPLES = 4
 
 
 def in_float64(config: Config) -> Round:
-    """The parts of a config in float64, without data.
+    """A round of a config in float64, without data.
 
     Raises
     ------
@@ -29,14 +29,14 @@ def in_float64(config: Config) -> Round:
     return build_round(config, describe(config))
 
 
-def random_batch(parts: Round, samples: int, name: str = "check") -> tuple[Array, Array]:
-    """Random samples and targets of the kind that the parts are trained with.
+def random_batch(one: Round, samples: int, name: str = "check") -> tuple[Array, Array]:
+    """Random samples and targets of the kind that the round is trained with.
 
     Pixels are from 0 to 1, other inputs and the targets of a regression from N(0, 1), all classes equally likely.
 
     Parameters
     ----------
-    parts
+    one
         In float64.
     samples
         Their number.
@@ -47,19 +47,19 @@ def random_batch(parts: Round, samples: int, name: str = "check") -> tuple[Array
     -------
     x (samples, *input_shape), and the target as the loss takes it.
     """
-    rng = Stream(parts.config.seed, "data", name).at()
+    rng = Stream(one.config.seed, "data", name).at()
     # This loss is of targets from 0 to 1.
-    of_shares = isinstance(parts.loss, BinaryCrossEntropy)
-    itself = parts.config.dataset.options["targets"] == "inputs"
-    shape = (samples, *parts.net.input_shape)
-    x = rng.random(shape) if parts.description.pixels or (of_shares and itself) else rng.standard_normal(shape)
+    of_shares = isinstance(one.loss, BinaryCrossEntropy)
+    itself = one.config.dataset.options["targets"] == "inputs"
+    shape = (samples, *one.net.input_shape)
+    x = rng.random(shape) if one.description.pixels or (of_shares and itself) else rng.standard_normal(shape)
     if itself:
         return x, x.copy()
-    if parts.description.classes is None:
-        shape = (samples, *parts.net.output_shape)
+    if one.description.classes is None:
+        shape = (samples, *one.net.output_shape)
         return x, rng.random(shape) if of_shares else rng.standard_normal(shape)
-    labels = rng.integers(0, len(parts.description.classes), samples)
-    if parts.loss.takes_labels:
+    labels = rng.integers(0, len(one.description.classes), samples)
+    if one.loss.takes_labels:
         return x, labels
-    assert parts.coding is not None
-    return x, encode(labels, parts.coding, parts.net.output_shape[0])
+    assert one.coding is not None
+    return x, encode(labels, one.coding, one.net.output_shape[0])

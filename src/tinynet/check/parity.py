@@ -78,13 +78,13 @@ class Parity:
 
 
 def compare(
-    parts: Round, batch: Callable[[int], tuple[Array, Array]], tolerance: float = TOLERANCE, steps: int = STEPS
+    one: Round, batch: Callable[[int], tuple[Array, Array]], tolerance: float = TOLERANCE, steps: int = STEPS
 ) -> Parity:
     """Train a net and its twin side by side.
 
     Parameters
     ----------
-    parts
+    one
         In float64.
     batch
         Gives x and the target of each step.
@@ -100,13 +100,13 @@ def compare(
     MissingTorchError
         If PyTorch is not installed.
     """
-    return _SideBySide(parts, tolerance, steps).run(batch)
+    return _SideBySide(one, tolerance, steps).run(batch)
 
 
 class _SideBySide:
-    def __init__(self, parts: Round, tolerance: float, steps: int) -> None:
-        self.parts, self.net = parts, parts.net
-        self.twin = Twin(parts)
+    def __init__(self, one: Round, tolerance: float, steps: int) -> None:
+        self.one, self.net = one, one.net
+        self.twin = Twin(one)
         masks = any(isinstance(layer, Dropout) and layer.p > 0 for layer in self.net.layers)
         self.found = Parity([], tolerance, steps, masks)
 
@@ -139,7 +139,7 @@ class _SideBySide:
         other = twin.forward(theirs)
         for layer, output, out in zip(net.layers, outputs, twin.outputs, strict=True):
             self.add(str(layer.name), "output", "output", output, out)
-        value, gradient = self.parts.loss(predicted, target)
+        value, gradient = self.one.loss(predicted, target)
         loss = twin.loss(other, tensor(target))
         self.add("loss", "value", "output", np.array(value), loss)
         loss.backward()
@@ -159,17 +159,17 @@ class _SideBySide:
 
     def _rates(self) -> list[float]:
         """PyTorch's learning rates of the epochs; not after a cosine's end, where its own goes up again."""
-        parts, length = self.parts, self.parts.config.training.epochs
-        ends = [schedule.T_max or length for schedule in parts.schedules if isinstance(schedule, CosineLR)]
+        one, length = self.one, self.one.config.training.epochs
+        ends = [schedule.T_max or length for schedule in one.schedules if isinstance(schedule, CosineLR)]
         theirs = self.twin.rates(min([length, EPOCHS, *(end + 1 for end in ends)]))
-        ours = [parts.optimizer.lr * learning_rate_factor(parts.schedules, e, length) for e in range(len(theirs))]
+        ours = [one.optimizer.lr * learning_rate_factor(one.schedules, e, length) for e in range(len(theirs))]
         self.add("learning rate", f"of {len(theirs)} epochs", "rate", np.array(ours), np.array(theirs))
         return theirs
 
     def _step(self, x: Array, target: Array, rate: float) -> None:
         """One step of both."""
-        parts, net = self.parts, self.net
-        net.backward(parts.loss(net.forward(x, training=True), target)[1], to_input=False)
+        one, net = self.one, self.net
+        net.backward(one.loss(net.forward(x, training=True), target)[1], to_input=False)
         self.twin.backward(x, target)
         largest = float(np.abs(net.vector.all_gradients).max(initial=0))
         for ours, theirs, _ in self.twin.pairs:
@@ -178,10 +178,10 @@ class _SideBySide:
                 theirs.grad.zero_()
                 self.found.idle += [ours.name] if ours.name not in self.found.idle else []
         self.twin.update(rate)
-        if parts.config.training.clip_norm is not None:
-            net.vector.clip_norm(parts.config.training.clip_norm)
-        parts.optimizer.factor = rate / parts.optimizer.lr
-        net.update(parts.optimizer)
+        if one.config.training.clip_norm is not None:
+            net.vector.clip_norm(one.config.training.clip_norm)
+        one.optimizer.factor = rate / one.optimizer.lr
+        net.update(one.optimizer)
 
     def _steps_differ(self, number: int) -> bool:
         """Compare the parameters after a step; keeps the last comparison of each, up to the first that differs."""

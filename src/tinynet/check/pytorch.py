@@ -131,7 +131,7 @@ class Twin:
 
     Parameters
     ----------
-    parts
+    one
         In float64; their parameters are copied.
 
     Raises
@@ -142,8 +142,8 @@ class Twin:
         If PyTorch is not installed.
     """
 
-    def __init__(self, parts: Round) -> None:
-        self.torch, self.parts, self.net = torch_module(), parts, parts.net
+    def __init__(self, one: Round) -> None:
+        self.torch, self.one, self.net = torch_module(), one, one.net
         self._refuse_what_pytorch_lacks()
         # Each parameter or buffer, its tensor in PyTorch, and the layer that owns it.
         self.pairs: list[tuple[Parameter, Any, Layer]] = []
@@ -152,7 +152,7 @@ class Twin:
             source = node.sources[0]
             sample = self.net.input_shape if source < 0 else self.net.shapes[source]
             self.modules.append(self._module(node.layer, LAYERS[type(node.layer)](self.torch.nn, node.layer, sample)))
-        self.loss = LOSSES[type(parts.loss)](self.torch.nn, parts.loss)
+        self.loss = LOSSES[type(one.loss)](self.torch.nn, one.loss)
         self.trainable = [theirs for ours, theirs, _ in self.pairs if ours.trainable]
         self.optimizer: Any = None
         if self.trainable:
@@ -160,7 +160,7 @@ class Twin:
         self.outputs: list[Any] = []
 
     def _refuse_what_pytorch_lacks(self) -> None:
-        parts = self.parts
+        one = self.one
         found: list[str] = []
         for node in self.net.graph.nodes:
             if type(node.layer) not in LAYERS:
@@ -170,9 +170,9 @@ class Twin:
             elif isinstance(node.layer, normalization.BatchNorm) and len(node.layer.inner) > 4:
                 found.append(f"layer {node.layer.name} reads samples of more than four axes")
         known: tuple[tuple[str, Component, Any], ...] = (
-            ("the loss", parts.loss, LOSSES),
-            ("the optimizer", parts.optimizer, OPTIMIZERS),
-            *(("a schedule", schedule, SCHEDULES) for schedule in parts.schedules),
+            ("the loss", one.loss, LOSSES),
+            ("the optimizer", one.optimizer, OPTIMIZERS),
+            *(("a schedule", schedule, SCHEDULES) for schedule in one.schedules),
         )
         found += [f"{what} is {_of_kind(part)}" for what, part, table in known if type(part) not in table]
         if found:
@@ -198,16 +198,16 @@ class Twin:
         return module
 
     def _optimizer(self, parameters: Sequence[Any]) -> Any:
-        ours = self.parts.optimizer
+        ours = self.one.optimizer
         options = {name: getattr(ours, name) for name in OPTIMIZERS[type(ours)]}
         return getattr(self.torch.optim, type(ours).__name__)(parameters, **options)
 
     def rates(self, epochs: int) -> list[float]:
         """The learning rate of each epoch."""
         optimizer = self._optimizer([self.torch.zeros(1, requires_grad=True)])
-        length = self.parts.config.training.epochs
+        length = self.one.config.training.epochs
         kinds = self.torch.optim.lr_scheduler
-        schedulers = [SCHEDULES[type(s)](kinds, s, optimizer, length) for s in self.parts.schedules]
+        schedulers = [SCHEDULES[type(s)](kinds, s, optimizer, length) for s in self.one.schedules]
         found = []
         for _ in range(epochs):
             found.append(float(optimizer.param_groups[0]["lr"]))
@@ -241,7 +241,7 @@ class Twin:
 
     def update(self, rate: float) -> None:
         """One step of the optimizer."""
-        limit = self.parts.config.training.clip_norm
+        limit = self.one.config.training.clip_norm
         if limit is not None:
             self.torch.nn.utils.clip_grad_norm_(self.trainable, limit)
         if self.optimizer is not None:

@@ -57,24 +57,24 @@ def command(
         raise click.UsageError("--all goes with the check by differences, not with --torch, which compares everything")
     if tolerance is not None and not tolerance > 0:  # NaN, which is in no range and out of none
         raise click.UsageError("--tolerance must be above 0 and at most 1, as in 1e-6")
-    parts = in_float64(load(config, *overrides, *([f"seed={seed}"] if seed is not None else [])))
+    one = in_float64(load(config, *overrides, *([f"seed={seed}"] if seed is not None else [])))
     start = perf_counter()
     if with_torch:
-        parity = _compare(parts, samples, tolerance)
+        parity = _compare(one, samples, tolerance)
         found, text, right = _parity_json(parity), _parity_text(parity), parity.first is None
     else:
-        report, settings = _check(parts, samples, tolerance, everything)
-        found, text, right = _json(report, settings), _text(parts, report, settings), report.right
+        report, settings = _check(one, samples, tolerance, everything)
+        found, text, right = _json(report, settings), _text(one, report, settings), report.right
     seconds = perf_counter() - start
     if as_json:
-        print_json({"config": config, "samples": samples, "seed": parts.config.seed, **found, "seconds": seconds})
+        print_json({"config": config, "samples": samples, "seed": one.config.seed, **found, "seconds": seconds})
     else:
-        where = f"{parts.config.name}: {counted(samples, 'random sample')} in float64, seed {parts.config.seed}"
+        where = f"{one.config.name}: {counted(samples, 'random sample')} in float64, seed {one.config.seed}"
         tell(f"{where}\n{text}\nIt took {seconds:.1f} s.")
     return 0 if right else 1
 
 
-def _check(parts: Round, samples: int, tolerance: float | None, everything: bool) -> tuple[Report, Settings]:
+def _check(one: Round, samples: int, tolerance: float | None, everything: bool) -> tuple[Report, Settings]:
     """The check, with a bar on a terminal."""
     from tqdm import tqdm
 
@@ -82,20 +82,20 @@ def _check(parts: Round, samples: int, tolerance: float | None, everything: bool
     from tinynet.check.differences import Settings
     from tinynet.check.net import check, work
 
-    settings = Settings(seed=parts.config.seed)
+    settings = Settings(seed=one.config.seed)
     if tolerance is not None:
         settings.tolerance = tolerance
     if everything:
         settings.entries = None
-    total = work(parts.net, samples, settings.entries)
+    total = work(one.net, samples, settings.entries)
     if everything:
         say(f"{total:,} derivatives, with two forward passes or more for each.")
     with tqdm(total=total, delay=1, leave=False, unit=" derivatives", disable=not sys.stderr.isatty()) as bar:
         settings.notice = bar.update
-        return check(parts.net, parts.loss, *random_batch(parts, samples), settings), settings
+        return check(one.net, one.loss, *random_batch(one, samples), settings), settings
 
 
-def _text(parts: Round, report: Report, settings: Settings) -> str:
+def _text(one: Round, report: Report, settings: Settings) -> str:
     """The table, what is wrong, and a sentence."""
     rows = [["gradient of", "shape", "alone", "whole net", "kinks", ""]]
     for part, tensor in report.tensors:
@@ -105,7 +105,7 @@ def _text(parts: Round, report: Report, settings: Settings) -> str:
         rows.append([f"{part.name}.{tensor.name}", str(tensor.shape), *errors, str(kinks or ""), _word(part, tensor)])
     meaning = "Relative error: |analytic - numeric| / max(|analytic|, |numeric|, 1 % of the largest gradient)"
     return "\n".join(
-        [f"{meaning}\n", table(rows), "", *_wrong(parts, report), *textwrap.wrap(_sentence(report, settings), 100)]
+        [f"{meaning}\n", table(rows), "", *_wrong(one, report), *textwrap.wrap(_sentence(report, settings), 100)]
     )
 
 
@@ -142,7 +142,7 @@ def _sentence(report: Report, settings: Settings) -> str:
     return f"Of {count} gradients {' and '.join(told)}.{rest}"
 
 
-def _wrong(parts: Round, report: Report) -> list[str]:
+def _wrong(one: Round, report: Report) -> list[str]:
     """What is wrong, each with its place in the config."""
     lines = []
     blamed = any(part.faults for part in report.parts)
@@ -151,7 +151,7 @@ def _wrong(parts: Round, report: Report) -> list[str]:
         told = [] if blamed and report.whole else [(t, text) for t in part.tensors for text in _told(t)]
         texts = [f"{part.name}: {text}" for text in part.faults]
         texts += [f"{part.name}.{tensor.name}: {text}" for tensor, text in told]
-        config = parts.config
+        config = one.config
         keys = ("layers",) if part.place is None else config.layer_keys(part.place)
         keys = ("loss",) if part.name == "loss" else keys
         lines += [config.source.problem(keys, text) for text in texts]
@@ -215,11 +215,11 @@ def _comparison_json(found: Comparison | None) -> dict[str, Any] | None:
     }
 
 
-def _compare(parts: Round, samples: int, tolerance: float | None) -> Parity:
+def _compare(one: Round, samples: int, tolerance: float | None) -> Parity:
     from tinynet.check.batch import random_batch
     from tinynet.check.parity import TOLERANCE, compare
 
-    return compare(parts, lambda step: random_batch(parts, samples, f"check {step}"), tolerance or TOLERANCE)
+    return compare(one, lambda step: random_batch(one, samples, f"check {step}"), tolerance or TOLERANCE)
 
 
 def _parity_text(found: Parity) -> str:

@@ -69,8 +69,8 @@ def command(
     from tinynet.explain.network import explain
 
     with downloads_shown(as_json):
-        parts, parameters_are = _open(target, overrides, sample is not None)
-        found = explain(parts, layer, sample, split or "test", parameters_are)
+        one, parameters_are = _open(target, overrides, sample is not None)
+        found = explain(one, layer, sample, split or "test", parameters_are)
     if as_json:
         print_json(asdict(found))
         return

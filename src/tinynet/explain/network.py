@@ -129,7 +129,7 @@ class Explanation:
 
 
 def explain(
-    parts: Round,
+    one: Round,
     layer: str | None = None,
     sample: int | None = None,
     split: str = "test",
@@ -139,7 +139,7 @@ def explain(
 
     Parameters
     ----------
-    parts
+    one
         The network. Data are needed, and loaded, only for a sample.
     layer
         The name of the only layer to explain, or of a block or one copy of it; by default all.
@@ -155,20 +155,20 @@ def explain(
     UsageError
         If there is no such layer, split or sample.
     """
-    net, config = parts.net, parts.config
+    net, config = one.net, one.config
     entries = [_layer(net, index) for index in range(len(net.layers))]
     chosen = _chosen(entries, layer)
     sections: dict[str, Sequence[Component]] = {
         "dataset": [config.dataset.make()],
-        "augment": parts.augmentations,
-        "loss": [parts.loss],
-        "optimizer": [parts.optimizer],
-        "schedule": parts.schedules,
+        "augment": one.augmentations,
+        "loss": [one.loss],
+        "optimizer": [one.optimizer],
+        "schedule": one.schedules,
     }
     found = Explanation(
         name=config.name,
         input_shape=net.input_shape,
-        targets=_targets(parts),
+        targets=_targets(one),
         pieces={
             section: [Piece(written(component, True), Equations.of(type(component))) for component in components]
             for section, components in sections.items()
@@ -182,28 +182,28 @@ def explain(
         totals=_totals(net, entries),
     )
     if sample is not None:
-        found.trace = trace(parts, sample, split)
+        found.trace = trace(one, sample, split)
         names = {entry.name for entry in chosen}
         found.trace.passages = [passage for passage in found.trace.passages if passage.layer in names]
     return found
 
 
-def _targets(parts: Round) -> str:
+def _targets(one: Round) -> str:
     """What the loss compares outputs with."""
-    known, chosen = parts.description, parts.config.dataset.options["targets"]
+    known, chosen = one.description, one.config.dataset.options["targets"]
     if chosen == "inputs":
         return "the sample itself"
     if known.classes is None:
         return "numbers" if known.target_shape is None else f"numbers {known.target_shape}"
     count = len(known.classes)
     names = ", ".join(known.classes[:10]) + (", …" if count > 10 else "")
-    if parts.loss.takes_labels or parts.coding is None:
+    if one.loss.takes_labels or one.coding is None:
         return f"{count} classes ({names}) as class indices"
     if count > 3:
-        return f"{count} classes ({names}) as {parts.coding} vectors"
-    vectors = encode(np.arange(count), parts.coding, parts.net.output_shape[0]).tolist()
+        return f"{count} classes ({names}) as {one.coding} vectors"
+    vectors = encode(np.arange(count), one.coding, one.net.output_shape[0]).tolist()
     shown = [f"{name} is ({', '.join(f'{number:g}' for number in vectors[i])})" for i, name in enumerate(known.classes)]
-    return f"{count} classes as {parts.coding} vectors: {', '.join(shown)}"
+    return f"{count} classes as {one.coding} vectors: {', '.join(shown)}"
 
 
 def _layer(net: Net, index: int) -> LayerEntry:

@@ -76,12 +76,12 @@ class Trace:
     dx: Numbers
 
 
-def trace(parts: Round, sample: int, split: str = "test") -> Trace:
+def trace(one: Round, sample: int, split: str = "test") -> Trace:
     """Send a sample through the net and the gradient of its loss back.
 
     Parameters
     ----------
-    parts
+    one
         The net, the loss and the data. Gradients are zero afterwards.
     sample
         Its number in the split, from 0 on.
@@ -93,15 +93,15 @@ def trace(parts: Round, sample: int, split: str = "test") -> Trace:
     UsageError
         If there is no such split or sample.
     """
-    x, labels, targets = _row(parts, sample, split)
-    net, known, target = parts.net, parts.description, compare_with(parts, labels, targets)
+    x, labels, targets = _row(one, sample, split)
+    net, known, target = one.net, one.description, compare_with(one, labels, targets)
     with np.errstate(all="ignore"):  # overflow shows in the numbers
         outputs = forward_through(net, x)
         predicted = outputs[-1]
-        loss, gradient = parts.loss(predicted, target)
+        loss, gradient = one.loss(predicted, target)
         net.zero_grad()
         dys, dxs = back_through(net, gradient)
-        shares = parts.loss.probabilities(predicted)
+        shares = one.loss.probabilities(predicted)
     given = [[x if source < 0 else outputs[source] for source in node.sources] for node in net.graph.nodes]
     found = Trace(
         split=split,
@@ -117,9 +117,9 @@ def trace(parts: Round, sample: int, split: str = "test") -> Trace:
         dx=Numbers.of(dys[-1][0], by_size=True),
     )
     net.zero_grad()
-    if parts.coding is not None and labels is not None:
+    if one.coding is not None and labels is not None:
         found.true = known.class_name(int(labels[0]))
-        found.answer = known.class_name(int(classify(parts, predicted)[0]))
+        found.answer = known.class_name(int(classify(one, predicted)[0]))
         if shares is not None:
             found.probabilities = {known.class_name(i): float(share) for i, share in enumerate(shares[0])}
     return found
@@ -139,9 +139,9 @@ def _passage(layer: Layer, xs: Sequence[Array], y: Array, dy: Array, dxs: Sequen
     )
 
 
-def _row(parts: Round, sample: int, split: str) -> tuple[Array, Array | None, Array | None]:
+def _row(one: Round, sample: int, split: str) -> tuple[Array, Array | None, Array | None]:
     """The sample as a batch of one: (x, labels, targets)."""
-    data = parts.dataset.split(split) if split in SPLITS else None
+    data = one.dataset.split(split) if split in SPLITS else None
     if data is None:
         hint = "`validation: 0.1` in the dataset makes one" if split in SPLITS else f"there are {', '.join(SPLITS)}"
         raise UsageError(f"there is no {split} split: {hint}")
