@@ -27,12 +27,8 @@ def read_npz(path: str | os.PathLike[str], packed: bool = True) -> dict[str, Arr
     """All arrays of an .npz file by name, in native byte order; without `packed` none may be compressed.
 
     Booleans, integers, floats, text and bytes are read. Nothing is unpickled, and no memory is taken for more bytes
-    than the file can hold, or than there is memory for.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, damaged, too large, or holds something else.
+    than the file can hold, or than there is memory for. Raises DataError if the file is missing, damaged, too large, or
+    holds something else.
     """
     path = Path(path)
     try:

@@ -32,12 +32,8 @@ def read_idx(path: Path, magic: int) -> Array:
     """The array of an IDX file, plain or packed by gzip: labels (n,) or images (n, rows, columns), uint8.
 
     An IDX file is the magic number, `LABELS` or `IMAGES`, the length of each axis (all big-endian, four bytes), and the
-    numbers in C order. Its first bytes say whether it is packed, not its name.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read, is damaged, or is not what it should be. No memory is taken for more than it holds.
+    numbers in C order. Its first bytes say whether it is packed, not its name. No memory is taken for more than it
+    holds. Raises DataError if it cannot be read, is damaged, or is not what it should be.
     """
     try:
         with path.open("rb") as raw:
