@@ -1,6 +1,6 @@
 """A batch in pieces: the same gradients as the whole, and the same bytes for any number of workers."""
 
-from threading import Thread
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -81,15 +81,21 @@ def test_where_no_thread_can_be_started_one_worker_does_it_all(batch, monkeypatc
     x, y = batch
     one, other = images_net(), images_net()
     expected = Pieces(one, CrossEntropy()).run(x, y)
-    threads, start = [], Thread.start
+    threads, refused, start, piece = [], Event(), Thread.start, Pieces._piece
 
     def refuse(thread):
         if len(threads) == started:
+            refused.set()
             raise RuntimeError("can't start new thread")
         threads.append(thread)
         start(thread)
 
+    def waits(self, index):
+        refused.wait(10)  # else the first thread might do all of it
+        return piece(self, index)
+
     monkeypatch.setattr(Thread, "start", refuse)
+    monkeypatch.setattr(Pieces, "_piece", waits)
     pieces = Pieces(other, CrossEntropy(), 3)
     found = pieces.run(x, y)
     assert found[0] == expected[0]
