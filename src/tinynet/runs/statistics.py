@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import atan, cos, floor, isfinite, log10, pi, sin, sqrt
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,6 +102,9 @@ def over_rounds(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def sample(numbers: Sequence[float]) -> tuple[float, float | None]:
     """Mean and standard deviation of a sample, n - 1, which is exactly 0 of equal numbers, and None of one."""
+    # Imported here: a training has no use of it, and it takes some milliseconds.
+    from statistics import fmean, stdev
+
     return fmean(numbers), stdev(numbers) if len(numbers) > 1 else None
 
 

@@ -6,12 +6,15 @@ The result is the same each time, to the last bit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from tinynet.training.learner import Learner
-from tinynet.training.processes import POSSIBLE, SideBySide
 from tinynet.training.record import Record
 from tinynet.training.round import Round
 from tinynet.training.stacking import can_stack
+
+if TYPE_CHECKING:
+    from tinynet.training.processes import SideBySide
 
 
 class Training:
@@ -72,9 +75,13 @@ class Training:
             If the process of a round is ended from outside.
         """
         self.settle()
-        if POSSIBLE and self.workers > 1 and not self.stacked and len(self._waiting()) > 1:
-            self.active = SideBySide(self._waiting(), self.workers)
-            yield from self.active.steps()
+        if self.workers > 1 and not self.stacked and len(self._waiting()) > 1:
+            # Imported here: most trainings need no processes.
+            from tinynet.training.processes import POSSIBLE, SideBySide
+
+            if POSSIBLE:
+                self.active = SideBySide(self._waiting(), self.workers)
+                yield from self.active.steps()
         while waiting := self._waiting():
             # Rounds are at the same place, but for those that were stopped at different ones: they catch up first.
             place = min(one.place for one in waiting)
