@@ -90,7 +90,7 @@ class SideBySide:
         started = False
         while self.waiting and len(self.running) < self.most:
             mine, its = get_context("fork").Pipe()
-            arguments = (self.waiting[0], self.threads, its, os.getpid())
+            arguments = (self.waiting[0], self.threads, its, [mine, *self.running], os.getpid())
             process = get_context("fork").Process(target=_train, args=arguments, daemon=True)
             try:
                 process.start()
@@ -126,8 +126,10 @@ class SideBySide:
         return record is None
 
 
-def _train(one: Round, threads: int, connection: Connection, parent: int) -> None:
+def _train(one: Round, threads: int, connection: Connection, inherited: list[Connection], parent: int) -> None:
     """In a process of its own: train, send each record with the state after it, and the state where it is asked for."""
+    for other in inherited:  # with one of the first process's ends open here, sending would wait for ever after its end
+        other.close()
     for number in SIGNALS:  # the first process says when to stop
         signal.signal(number, signal.SIG_IGN)
     learner = Learner([one], threads)
