@@ -727,3 +727,13 @@ def test_a_closed_stdout_or_stderr_stops_no_training(write, changed, tmp_path, c
     folder = tmp_path / "runs" / "small"
     assert json.loads((folder / "meta.json").read_text())["status"] == "finished"
     assert json.loads((folder / "summary.json").read_text())["epochs"] == 2
+
+
+def test_lines_of_stacked_rounds_are_means_and_come_once_an_epoch(cli, write, changed):
+    status, _, err = cli("train", write(changed()), "--rounds", 3)
+    assert status == 0
+    lines = [line for line in err.splitlines() if line.startswith("epoch")]
+    assert [line.split(":")[0] for line in lines] == ["epoch 0/2", "epoch 2/2"]
+    records = [r for r in tinynet.runs.run.Run.open("runs/small").records() if r.epoch == 0]
+    mean = sum(record.test_loss for record in records) / 3
+    assert f"test loss {mean:.4g}," in lines[0]

@@ -1,5 +1,6 @@
 """`tinynet explain`: what it says of shapes, counts and equations, and the numbers of a sample, there and back."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -22,6 +23,7 @@ from tinynet.nn.layers.merge import Sum
 from tinynet.nn.layers.pooling import MaxPool2d
 from tinynet.nn.losses import MSE
 from tinynet.nn.net import Net
+from tinynet.nn.walk import back_through, forward_through
 from tinynet.training.builder import build_round, describe
 
 ROOT = Path(__file__).parents[2]
@@ -686,3 +688,27 @@ def test_the_documentation_shows_what_is_printed(page):
     text = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
     shown = re.findall(r"^\$ tinynet explain disk.yaml\n(.*?)^\.\.\.$", text, re.MULTILINE | re.DOTALL)[0]
     assert shown.strip() in page(ROOT / "configs" / "disk.yaml")
+
+
+def test_a_layer_whose_forward_has_no_default_and_works_in_place_is_shown_as_it_is():
+    @dataclasses.dataclass(eq=False)
+    class Cut(tinynet.Layer, abstract=True):
+        """y = max(x, 0), in place"""
+
+        def forward(self, x, training):
+            np.maximum(x, 0, out=x)
+            self.y = x
+            return x
+
+        def backward(self, dy):
+            dy *= self.y > 0
+            return [dy]
+
+    net = Net([Linear(5), Cut(), Linear(2)], (2,), dtype="float64")
+    x = np.array([[0.3, -0.7]])
+    outputs = forward_through(net, x)
+    assert (outputs[0] < 0).any()
+    np.testing.assert_array_equal(outputs[1], np.maximum(outputs[0], 0))
+    dys, dxs = back_through(net, np.ones((1, 2)))
+    np.testing.assert_array_equal(dxs[1][0], dys[1] * (outputs[1] > 0))
+    assert (dys[1] != dxs[1][0]).any()

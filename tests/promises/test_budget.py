@@ -8,7 +8,7 @@ from pathlib import Path
 import tinynet
 
 SOURCE = Path(tinynet.__file__).parent
-# All that a number goes through in training, for one net and for several at once.
+# The mathematics of a dense net, the loop that trains it, for one net and for several at once, and what it measures.
 CORE = (
     "nn/parameter.py",
     "nn/random.py",

@@ -82,3 +82,53 @@ def test_a_run_s_folder_is_loaded_as_its_best_or_last_checkpoint(train_run):
     run.last_path.unlink()
     with pytest.raises(tinynet.CheckpointError, match=r"holds no checkpoints/best\.npz or last\.npz of a run"):
         tinynet.load_checkpoint(run.folder)
+
+
+def test_records_that_a_caller_leaves_come_at_the_next_call(make):
+    whole, dropped = (make({}, "training.rounds=3", "training.epochs=3") for _ in range(2))
+    expected = [(record.round, record.epoch, record.test_loss) for record in whole.train()]
+    found = []
+    while True:
+        for record in dropped.train():
+            found.append((record.round, record.epoch, record.test_loss))
+            break
+        else:
+            break
+    assert found == expected
+
+
+def test_a_shallow_copy_trains_the_same_rounds(make):
+    whole, experiment = (make({"SGD: {lr: 0.1}": "Adam: 0.01"}, "training.rounds=3", "training.epochs=5") for _ in "ab")
+    steps = experiment.train()
+    for _ in range(6):
+        next(steps)
+    other = copy.copy(experiment)
+    for record in other.train():
+        if record.epoch == 2 and record.round == 2:
+            break
+    assert ends(experiment) == ends(whole)
+
+
+def test_rounds_trained_by_themselves_in_between_go_on_together(make):
+    whole, experiment = (make({"SGD: {lr: 0.1}": "Adam: 0.01"}, "training.rounds=3", "training.epochs=5") for _ in "ab")
+    steps = experiment.train()
+    for _ in range(6):
+        next(steps)
+    for number in range(3):
+        for record in experiment.of_round(number).train():
+            assert record.epoch == 2
+            break
+    list(steps)
+    assert ends(experiment) == ends(whole)
+
+
+def test_a_round_is_shown_on_one_line(make):
+    experiment = make({}, "training.rounds=2", "seed=3")
+    list(experiment.train())
+    assert repr(experiment.rounds) == "[Round(0, seed 3, epoch 2), Round(1, seed 4, epoch 2)]"
+
+
+def test_the_best_checkpoint_knows_its_epoch(train_run):
+    run, experiment = train_run({"batch_size: 16": "batch_size: 16\n  evaluate_train: true"})
+    best = experiment.rounds[0].progress.best_epoch
+    assert repr(tinynet.load_checkpoint(run.best_path)).endswith(f"epoch {best} of 2")

@@ -174,8 +174,12 @@ def test_a_process_that_is_killed_is_told(experiment):
         kill_one()
 
 
-def test_nothing_is_left_running_when_the_first_process_is_killed(experiment, tmp_path):
+# A large state does not fit into what the system keeps of a pipe: the processes wait to be heard.
+@pytest.mark.parametrize("layers", ["  - Linear: 3\n", "  - Linear: 3000\n  - Linear: 3\n"], ids=["small", "large"])
+def test_nothing_is_left_running_when_the_first_process_is_killed(experiment, tmp_path, layers):
     experiment(1)  # writes the files
+    assert "  - Linear: 3\n" in CONFIG
+    (tmp_path / "c.yaml").write_text(CONFIG.replace("  - Linear: 3\n", layers))
     process = subprocess.Popen(
         [sys.executable, "-m", "tinynet", "train", "c.yaml", "--workers=3", "--set=training.epochs=1000000"],
         cwd=tmp_path,

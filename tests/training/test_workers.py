@@ -132,3 +132,24 @@ def test_a_whole_training_is_the_same_with_more_workers(tmp_path, cli):
         with np.load(tmp_path / "runs" / f"w{workers}" / "checkpoints" / "last.npz") as arrays:
             found.append({key: arrays[key].tobytes() for key in arrays.files if key != "metadata"})
     assert found[0] == found[1] == found[2]
+
+
+def test_a_piece_that_was_broken_off_leaves_nothing_behind(batch, monkeypatch):
+    x, y = batch
+    net, other = images_net(), images_net()
+    pieces = Pieces(net, CrossEntropy())
+    forward = Net.forward
+
+    def interrupted(self, *values, **options):
+        if self.clock.piece == 2:
+            raise KeyboardInterrupt
+        return forward(self, *values, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Net, "forward", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pieces.run(x, y)
+    assert pieces.idle.qsize() == 1
+    net.zero_grad()
+    assert pieces.run(x, y)[0] == Pieces(other, CrossEntropy()).run(x, y)[0]
+    assert net.vector.all_gradients.tobytes() == other.vector.all_gradients.tobytes()

@@ -68,12 +68,17 @@ class Progress:
         self.shown = monotonic()
 
     def _waits(self, record: Record) -> bool:
-        """Whether other rounds, trained at the same time, have still to be measured after this epoch."""
+        """Whether other rounds, trained at the same time, have records of this epoch too that are still to come."""
         rounds = self.training.rounds
         if len(rounds) == 1 or not self.training.stacked:
             return False
-        behind = (one for one in rounds if not one.finished and one.progress.epoch < record.epoch)
-        return any(behind) or any(not one.progress.records for one in rounds)
+        newest = [self.newest.get(number) for number in range(len(rounds))]
+        return any(
+            (own is None or own.epoch < record.epoch)
+            and one.progress.epoch >= record.epoch
+            and bool(one.progress.records)
+            for one, own in zip(rounds, newest, strict=True)
+        )
 
     def _figures(self, record: Record, names: tuple[str, ...]) -> str:
         """Figures as text: of rounds that are trained at the same time the mean, else of the round under way."""

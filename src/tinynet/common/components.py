@@ -30,8 +30,9 @@ class Component:
     """
 
     kind: ClassVar[str]
-    # Whether it takes an axis of rounds in front of all others, and gives each round what it would give it alone. A
-    # class has to say so itself: what it derives from does not count.
+    # For classes of a person's own; training/stacking.py lists tinynet's. Whether it takes an axis of rounds in front
+    # of all others, and gives each round what it would give it alone. A class has to say so itself: what it derives
+    # from does not count.
     stacks: ClassVar[bool] = False
 
     def __init_subclass__(cls, abstract: bool = False, **keywords: Any) -> None:

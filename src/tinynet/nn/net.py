@@ -147,8 +147,9 @@ class Net:
         ShapeError
             If the gradient has another shape than the last output, or there is none.
         """
-        if gradient.shape != self.y.shape:
-            what = f"the gradient has shape {gradient.shape}, the last output {self.y.shape}"
+        y = self.layers[-1].y if self.layers[-1].y.size else self.y  # a layer of a person's own may keep none
+        if gradient.shape != y.shape:
+            what = f"the gradient has shape {gradient.shape}, the last output {y.shape}"
             raise ShapeError(f"{what}. Call forward first.")
         for layer in self._first_learners:
             layer.needs_dx = to_input

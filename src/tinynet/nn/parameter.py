@@ -93,6 +93,10 @@ class FlatVector:
         """For copy and pickle: made anew from the parameters, whose views would else become copies."""
         return FlatVector, (self._ordered, self.all_tensors.dtype)
 
+    def __copy__(self) -> FlatVector:
+        """The same vector: made anew it would take the parameters out of this one."""
+        return self
+
     def live_in(self, tensors: Array, gradients: Array) -> None:
         """Keep the values, but use these arrays from now on, such as rows of the vectors of several rounds."""
         for (parameter, tensor), (_, gradient) in zip(self.views(tensors), self.views(gradients), strict=True):

@@ -14,7 +14,10 @@ def forward_through(net: Net, x: Array) -> list[Array]:
     """The outputs of all layers, as in evaluation."""
     found: list[Array] = []
     for node in net.graph.nodes:
-        found.append(np.copy(node.layer(*(x if source < 0 else found[source] for source in node.sources)), order="K"))
+        # Copies: a layer that changes what it is given is shown as it was.
+        xs = [np.copy(x if source < 0 else found[source], order="K") for source in node.sources]
+        forward: Any = node.layer.forward
+        found.append(np.copy(forward(*xs, training=False), order="K"))
     return found
 
 
@@ -31,8 +34,8 @@ def back_through(net: Net, gradient: Array) -> tuple[list[Array], list[tuple[Arr
     for index in range(len(net.layers) - 1, -1, -1):
         layer = net.layers[index]
         layer.needs_dx = True
-        dxs: Any = layer.backward(known[index])
-        given.insert(0, dxs if isinstance(dxs, tuple) else (dxs,))
+        dxs: Any = layer.backward(np.copy(known[index], order="K"))
+        given.insert(0, tuple(dxs) if isinstance(dxs, (tuple, list)) else (dxs,))
         for source, dx in zip(net.graph.nodes[index].sources, given[0], strict=True):
             known[source] = dx if known[source] is None else known[source] + dx
     return known, given

@@ -188,14 +188,13 @@ class Run:
             self.held = None
 
     def _train(self, experiment: Experiment, watch: Callable[[Record | None], None]) -> str:
-        good = [one.state() for one in experiment.rounds]
         with self.writing():
             self._clear(experiment)
             self.write_config(experiment.config)
             metrics.write(self.folder, experiment.training.records)
             self.write_meta(status="running", finished=None)
         try:
-            return self._followed(experiment, watch, good)
+            return self._followed(experiment, watch)
         except DivergedError:
             raise
         except BaseException:
@@ -204,21 +203,20 @@ class Run:
                 self.write_meta(status="interrupted", finished=now())
             raise
 
-    def _followed(self, experiment: Experiment, watch: Callable[[Record | None], None], good: list[Any]) -> str:
+    def _followed(self, experiment: Experiment, watch: Callable[[Record | None], None]) -> str:
         """Train, and write all that is left then; returns the status."""
         try:
-            self._follow(experiment, watch, good)
+            self._follow(experiment, watch)
         except DivergedError:
-            for one, state in zip(experiment.rounds, good, strict=True):
-                one.take(state)
+            experiment.training.take_back()
             self._finish(experiment, "diverged")
             raise
         status = "finished" if experiment.training.finished else "interrupted"
         self._finish(experiment, status)
         return status
 
-    def _follow(self, experiment: Experiment, watch: Callable[[Record | None], None], good: list[Any]) -> None:
-        """Go through the training's steps; `good` becomes each round after its last epoch."""
+    def _follow(self, experiment: Experiment, watch: Callable[[Record | None], None]) -> None:
+        """Go through the training's steps, and keep the folder up to date."""
         training, saved = experiment.training, monotonic()
         watched = saved
         for record in training.steps():
@@ -226,7 +224,6 @@ class Run:
             if record is not None:
                 with self.writing():
                     metrics.append(self.folder, record)
-                good[record.round] = training.rounds[record.round].state()
             if record is not None or moment - watched >= WATCH_SECONDS:
                 watch(record)
                 watched = moment

@@ -211,7 +211,7 @@ def _round(checkpoint: Checkpoint, file: str, config: Config) -> Round:
     one.data_sha256 = str(metadata["data_sha256"])
     _restore_parameters(checkpoint, [*one.net.parameters, *one.net.buffers], file)
     if metadata["progress"] is None:
-        one.parameters_only = True
+        one.parameters_only, one.progress.epoch = True, checkpoint.epoch
     else:
         _restore_training(checkpoint, one, file)
     return one

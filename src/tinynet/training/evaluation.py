@@ -114,7 +114,7 @@ def _predictions(one: Round, split: Split) -> Iterator[tuple[Array, Array | None
     for x, labels, targets in Loader(split, _chunk(one)):
         predicted = one.net.forward(x)
         value = one.loss(*in_units(one, predicted, compare_with(one, labels, targets)))[0]
-        yield predicted, labels, targets, value * len(x)
+        yield predicted, labels, targets, float(value) * len(x)
 
 
 def _chunk(one: Round) -> int:

@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 
 from tinynet.common.arrays import Array
-from tinynet.common.errors import DivergedError
 from tinynet.data.augmentations import augment
 from tinynet.data.loader import Loader
 from tinynet.training.evaluation import classify, in_units
-from tinynet.training.measuring import counts_errors, diverged, measure
-from tinynet.training.record import Record
+from tinynet.training.measuring import counts_errors, diverged
 from tinynet.training.round import Round
 from tinynet.training.stacking import joined, stacked
 from tinynet.training.workers import Pieces
@@ -55,6 +53,10 @@ class Learner:
         # Done since the rounds were last told.
         self.batches, self.seconds = 0, 0.0
 
+    def trains(self, rounds: Sequence[Round]) -> bool:
+        """Whether these are its rounds, where it left them."""
+        return self.rounds == rounds and self.net.clock.step == self.first.net.clock.step
+
     def epoch(self) -> Iterator[None]:
         """One epoch, batch by batch: forward, loss, backward, clip, step."""
         for x, labels, targets in self._batches():
@@ -72,19 +74,29 @@ class Learner:
             self._add_up(value, predicted, labels, target)
             yield None  # the caller may save, stop or draw
 
-    def advance(self) -> Iterator[Record | None]:
-        """Train to the end of the epoch under way and measure: gives None after each batch, then a record a round.
+    def steps(self) -> Iterator[None]:
+        """What is left of the epoch under way; nothing at the beginning, where the untrained net is to be measured.
 
-        At the beginning there are only the records of the untrained nets.
+        It runs in a context where NumPy warns of no overflow, which shows in the loss; that of the caller stays as it
+        is.
 
         Raises
         ------
         DivergedError
-            If a loss or a parameter is NaN or infinite; it names the layer and the epoch.
+            If the loss of a batch is NaN or infinite; it names the layer and the epoch.
         """
-        if self.first.progress.records:
-            yield from self._followed(self.epoch())
-        yield from self._measured()
+        if not self.first.progress.records:
+            return
+        quiet, epoch = copy_context(), self.epoch()
+        quiet.run(np.seterr, all="ignore")
+        start = perf_counter()
+        try:
+            while quiet.run(next, epoch, END) is not END:
+                self.seconds += perf_counter() - start
+                yield None
+                start = perf_counter()
+        finally:
+            self.settle()  # the caller may leave in the middle
 
     def settle(self) -> None:
         """Tell the rounds how far they are: after an epoch, and before their state is kept."""
@@ -102,6 +114,7 @@ class Learner:
 
     def _batches(self) -> Iterable[Batch]:
         """The batches that are left of the epoch under way, with an axis of rounds in front where there are several."""
+        self.net.zero_grad()  # an epoch that was broken off may have left some
         for one in self.rounds:
             one.set_rate()
         self.optimizer.factor = self.first.optimizer.factor
@@ -128,6 +141,7 @@ class Learner:
 
     def _check_finite(self, value: Any, x: Array) -> None:
         """Raise DivergedError where the loss of a batch is NaN or infinite."""
+        self.pieces.last = x
         if np.isfinite(value).all() if self.several else isfinite(value):
             return
         self.settle()
@@ -142,33 +156,10 @@ class Learner:
         """Add the loss of a batch, in the data's own unit, and its wrong classifications to the sums of the epoch."""
         if self.first.description.target_scaling is not None:
             value = self.loss(*in_units(self.first, predicted, target))[0]
+        # A loss of a person's own may give a number of float32, in which the sum would lose digits.
+        value = value if self.several else float(value)
         self.loss_sum = self.loss_sum + value * predicted.shape[self.several]
         if self.counts_errors:
             wrong = classify(self.first, predicted) != labels
             self.errors = self.errors + np.count_nonzero(wrong, axis=-1 if self.several else None)
         self.batches += 1
-
-    def _followed(self, epoch: Iterator[None]) -> Iterator[None]:
-        """An epoch, timed. It runs in a context where NumPy warns of no overflow, which shows in the loss; that of the
-        caller stays as it is."""
-        quiet = copy_context()
-        quiet.run(np.seterr, all="ignore")
-        start = perf_counter()
-        try:
-            while quiet.run(next, epoch, END) is not END:
-                self.seconds += perf_counter() - start
-                yield None
-                start = perf_counter()
-        finally:
-            self.settle()  # the caller may leave in the middle
-
-    def _measured(self) -> Iterator[Record]:
-        """The records of the epoch just done; all rounds are measured before the first is given away."""
-        records: list[Record] = []
-        try:
-            for one in self.rounds:
-                records.append(measure(one, self.pieces))
-        except DivergedError:
-            yield from records
-            raise
-        yield from records

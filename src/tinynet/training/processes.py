@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -19,8 +19,9 @@ from typing import Any
 from tinynet.common.errors import TinynetError
 from tinynet.common.interrupts import SIGNALS
 from tinynet.training.learner import Learner
+from tinynet.training.measuring import measure
 from tinynet.training.record import Record
-from tinynet.training.round import Round
+from tinynet.training.round import Round, State
 
 # macOS has fork as well, but its own libraries do not bear it.
 POSSIBLE = sys.platform == "linux"
@@ -36,22 +37,23 @@ class SideBySide:
         Those that are not finished. They take over what their processes send: at each record, and in `settle`.
     workers
         Threads in all: as many processes, or fewer with some threads each.
+    note
+        Takes each record as it comes, with the state of its round.
     """
 
-    def __init__(self, rounds: Sequence[Round], workers: int) -> None:
-        self.waiting = deque(rounds)
+    def __init__(self, rounds: Sequence[Round], workers: int, note: Callable[[Record, State], None]) -> None:
+        self.waiting, self.note = deque(rounds), note
         self.most = min(workers, len(self.waiting))
         self.threads = max(1, workers // self.most)
         for one in self.waiting:
             one.dataset  # noqa: B018 (it is loaded here, once for all)
         self.running: dict[Connection, tuple[Round, Any]] = {}
-        self.records: deque[Record] = deque()
         self.error: BaseException | None = None
 
-    def steps(self) -> Iterator[Record | None]:
-        """A record for each round and epoch as they come, and None now and then.
+    def steps(self) -> Iterator[None]:
+        """Train to the end; stops now and then, and after each record.
 
-        Where the system gives no process, rounds are left as they are.
+        Where the system gives no process for it, a round is left as it is.
 
         Raises
         ------
@@ -64,11 +66,9 @@ class SideBySide:
             while self._start_some() or self.running:
                 for connection in wait(list(self.running), LOOK_SECONDS):
                     self._receive(connection)  # type: ignore[arg-type]
-                while self.records:
-                    yield self.records.popleft()
+                yield None
                 if self.error is not None:
                     raise self.error
-                yield None
         finally:
             for _, process in self.running.values():
                 process.kill()
@@ -89,12 +89,17 @@ class SideBySide:
         """Start as many processes as are to run at once; whether any was started."""
         started = False
         while self.waiting and len(self.running) < self.most:
-            mine, its = get_context("fork").Pipe()
+            try:
+                mine, its = get_context("fork").Pipe()
+            except OSError:  # too many files are open
+                self.most = len(self.running)
+                break
             arguments = (self.waiting[0], self.threads, its, [mine, *self.running], os.getpid())
             process = get_context("fork").Process(target=_train, args=arguments, daemon=True)
             try:
                 process.start()
-            except BlockingIOError:  # there are as many as the system allows
+            except OSError:  # there are as many as the system allows, or there is no memory for another
+                mine.close()
                 self.most = len(self.running)
                 break
             finally:
@@ -122,7 +127,7 @@ class SideBySide:
             return False
         one.take(state)
         if record is not None:
-            self.records.append(record)
+            self.note(record, state)
         return record is None
 
 
@@ -135,15 +140,14 @@ def _train(one: Round, threads: int, connection: Connection, inherited: list[Con
     learner = Learner([one], threads)
     try:
         while not one.finished:
-            for record in learner.advance():
-                if record is not None:
-                    connection.send((record, one.state()))
+            for _ in learner.steps():
                 while connection.poll():
                     connection.recv()
                     learner.settle()
                     connection.send((None, one.state()))
                 if os.getppid() != parent:
                     return
+            connection.send((measure(one, learner.pieces), one.state()))
     except (EOFError, BrokenPipeError):  # the first process is gone
         return
     except Exception as error:

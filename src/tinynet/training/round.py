@@ -23,8 +23,11 @@ from tinynet.nn.random import Stream
 from tinynet.nn.schedules import Schedule, learning_rate_factor
 from tinynet.training.record import Progress
 
+# What `Round.state` gives and `Round.take` takes.
+State = tuple[Any, ...]
 
-@dataclass(eq=False)
+
+@dataclass(eq=False, repr=False)
 class Round:
     """One training of a config: what is trained, on what, and how far it is.
 
@@ -73,6 +76,9 @@ class Round:
     def __post_init__(self) -> None:
         self.shuffle = Stream(self.config.seed, "shuffle")
 
+    def __repr__(self) -> str:
+        return f"Round({self.number or 0}, seed {self.config.seed}, epoch {self.progress.epoch})"
+
     @property
     def dataset(self) -> Data:
         """The splits; loaded from their files at the first use, if the round comes from a checkpoint.
@@ -108,9 +114,10 @@ class Round:
         return bool(progress.records) and (progress.stopped_early or progress.epoch >= self.config.training.epochs)
 
     @property
-    def place(self) -> tuple[int, int, int]:
-        """Where it is: records, epochs done, batches done in the epoch under way."""
-        return len(self.progress.records), self.progress.epoch, self.progress.batch
+    def place(self) -> tuple[int, ...]:
+        """Where it is: records, epochs done, batches done in the epoch under way, updates of net and optimizer."""
+        progress = self.progress
+        return len(progress.records), progress.epoch, progress.batch, self.net.clock.step, self.optimizer.steps
 
     def order(self) -> Array:
         """The rows of the training split in the order of the epoch that is under way."""
@@ -124,17 +131,19 @@ class Round:
         epochs = self.config.training.epochs
         self.optimizer.factor = learning_rate_factor(self.schedules, self.progress.epoch, epochs)
 
-    def state(self) -> tuple[Any, ...]:
+    def state(self) -> State:
         """A copy of all that training changes, for `take`."""
         net, optimizer = self.net, self.optimizer
         progress = replace(self.progress, records=list(self.progress.records))
         memory = {name: vector.copy() for name, vector in optimizer.state.items()}
         return progress, self.best_parameters, net.vector.all_tensors.copy(), net.clock.step, optimizer.steps, memory
 
-    def take(self, state: tuple[Any, ...]) -> None:
+    def take(self, state: State) -> None:
         """Be as the round was that gave this state."""
         net, optimizer = self.net, self.optimizer
-        self.progress, self.best_parameters, tensors, net.clock.step, optimizer.steps, optimizer.state = state
+        progress, self.best_parameters, tensors, net.clock.step, optimizer.steps, memory = state
+        self.progress = replace(progress, records=list(progress.records))
+        optimizer.state = {name: vector.copy() for name, vector in memory.items()}
         net.vector.all_tensors[...] = tensors
 
 

@@ -5,12 +5,15 @@ The result is the same each time, to the last bit.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from tinynet.common.errors import DivergedError
 from tinynet.training.learner import Learner
+from tinynet.training.measuring import measure
 from tinynet.training.record import Record
-from tinynet.training.round import Round
+from tinynet.training.round import Round, State
 from tinynet.training.stacking import can_stack
 
 if TYPE_CHECKING:
@@ -39,6 +42,9 @@ class Training:
         self.workers = 1
         # What trains at the moment.
         self.active: Learner | SideBySide | None = None
+        # Records that wait to be given away, and each round as of its newest record, or as it was when this began.
+        self.records_waiting: deque[Record] = deque()
+        self.good: dict[int, State] = {}
 
     @property
     def finished(self) -> bool:
@@ -64,8 +70,8 @@ class Training:
             self.active.settle()
 
     def steps(self) -> Iterator[Record | None]:
-        """Train to the end; yields a record for each round and epoch, and None after each batch: there the caller may
-        save, stop or draw.
+        """Train to the end; yields a record for each round and epoch, and None after each batch, of rounds in processes
+        now and then: there the caller may save, stop or draw. What is left undone goes on at the next call.
 
         Raises
         ------
@@ -75,20 +81,50 @@ class Training:
             If the process of a round is ended from outside.
         """
         self.settle()
+        self.active, self.good = None, {one.number or 0: one.state() for one in self.rounds}
+        yield from self._records()
         if self.workers > 1 and not self.stacked and len(self._waiting()) > 1:
             # Imported here: most trainings need no processes.
             from tinynet.training.processes import POSSIBLE, SideBySide
 
             if POSSIBLE:
-                self.active = SideBySide(self._waiting(), self.workers)
-                yield from self.active.steps()
+                self.active = SideBySide(self._waiting(), self.workers, self._note)
+                for _ in self.active.steps():
+                    yield from self._records()
+                    yield None
         while waiting := self._waiting():
             # Rounds are at the same place, but for those that were stopped at different ones: they catch up first.
             place = min(one.place for one in waiting)
             together = [one for one in waiting if one.place == place] if self.stacked else waiting[:1]
-            if not isinstance(self.active, Learner) or self.active.rounds != together:
+            if not isinstance(self.active, Learner) or not self.active.trains(together):
                 self.active = Learner(together, self.workers)
-            yield from self.active.advance()
+            yield from self.active.steps()
+            yield from self._measured(self.active)
+
+    def take_back(self) -> None:
+        """Bring each round back to its newest record, after a divergence."""
+        for one in self.rounds:
+            one.take(self.good[one.number or 0])
+
+    def _measured(self, learner: Learner) -> Iterator[Record]:
+        """All rounds are measured before the first record is given away, so that they stay in step."""
+        failure: DivergedError | None = None
+        try:
+            for one in learner.rounds:
+                self._note(measure(one, learner.pieces), one.state())
+        except DivergedError as error:
+            failure = error
+        yield from self._records()
+        if failure is not None:
+            raise failure
+
+    def _note(self, record: Record, state: State) -> None:
+        self.records_waiting.append(record)
+        self.good[record.round] = state
+
+    def _records(self) -> Iterator[Record]:
+        while self.records_waiting:
+            yield self.records_waiting.popleft()
 
     def _waiting(self) -> list[Round]:
         return [one for one in self.rounds if not one.finished]

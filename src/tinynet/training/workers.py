@@ -31,6 +31,8 @@ class Pieces:
         Gets the sum of the gradients.
     loss
         Of a piece it counts by the piece's share of the batch.
+    workers
+        Threads.
     """
 
     def __init__(self, net: Net, loss: Loss, workers: int = 1) -> None:
@@ -43,6 +45,8 @@ class Pieces:
         self.idle: SimpleQueue[Net] = SimpleQueue()
         self.gradients = np.empty((0, 0))
         self.batch: tuple[Array, Array] | None = None
+        # The inputs of the last batch, cut or not, for `blame`.
+        self.last: Array | None = None
 
     def cuts(self, x: Array) -> bool:
         """Whether a batch is to be cut: it has more samples than a piece."""
@@ -89,26 +93,28 @@ class Pieces:
         assert self.batch is not None
         (x, target), part = self.batch, slice(index * self.size, (index + 1) * self.size)
         net = self.idle.get()
-        net.clock.step, net.clock.piece = self.net.clock.step, index
-        predicted = net.forward(x[part], training=True)
-        value, gradient = self.loss(predicted, target[part])
-        share = len(predicted) / len(x)
-        net.backward(gradient * share, to_input=False)
-        self.gradients[index] = net.vector.all_gradients
-        net.zero_grad()
-        self.idle.put(net)
-        return value * share, predicted
+        try:
+            net.clock.step, net.clock.piece = self.net.clock.step, index
+            predicted = net.forward(x[part], training=True)
+            value, gradient = self.loss(predicted, target[part])
+            share = len(predicted) / len(x)
+            net.backward(gradient * share, to_input=False)
+            self.gradients[index] = net.vector.all_gradients
+            return value * share, predicted
+        finally:  # also where the work is broken off: the next batch needs it
+            net.zero_grad()
+            self.idle.put(net)
 
     def blame(self, net: Net) -> str:
         """As `blame`, for the first piece of the last batch that holds NaN or infinity, or else for the last."""
         sentence = blame(net)
-        if self.batch is None or "NaN" in sentence:
+        if self.size is None or self.last is None or "NaN" in sentence:
             return sentence
         # A worker's replica remembers only its last piece.
         with np.errstate(all="ignore"):
-            for index, start in enumerate(range(0, len(self.batch[0]), self.size or 1)):
+            for index, start in enumerate(range(0, len(self.last), self.size)):
                 net.clock.piece = index
-                net.forward(self.batch[0][start : start + (self.size or 1)], training=True)
+                net.forward(self.last[start : start + self.size], training=True)
                 sentence = blame(net)
                 if "NaN" in sentence:
                     break
