@@ -399,6 +399,113 @@ def test_a_component_that_could_not_work(refused, text, line, message):
     assert first.startswith(f"own.py:{line}: Swish: {message}"), first
 
 
+OPTIONS = """\
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+import annotated_types as limits
+import numpy as np
+
+import tinynet
+
+
+class Color(Enum):
+    RED = "red"
+
+
+class Prime(limits.BaseMetadata):
+    pass
+
+
+class Tree(TypedDict):
+    size: int
+    inner: NotRequired["Tree"]
+
+
+@dataclass(eq=False)
+class Swish(tinynet.Layer):
+    a: {}
+""" + METHODS.replace("{", "{{")
+ANY_OTHER = "Write int, float, str, bool, Literal, list, tuple, dict or a TypedDict."
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        ("Color", "Color is nothing that a config can give. Write Literal, as in Literal['mean', 'sum']."),
+        ("Literal[Color.RED, 'blue']", "Color is nothing that a config can give. Write Literal, as in "),
+        ("set", "set is nothing that a config can give. Write list."),
+        ("frozenset[int] | None", "frozenset[int] is nothing that a config can give. Write list."),
+        ("Path", "Path is nothing that a config can give. Write tinynet.FilePath."),
+        ("Iterable[int]", f"collections.abc.Iterable[int] is nothing that a config can give. {ANY_OTHER}"),
+        ("Callable[..., int]", f"collections.abc.Callable[..., int] is nothing that a config can give. {ANY_OTHER}"),
+        ("Callable[[int], int]", "collections.abc.Callable[[int], int] is nothing that a config can give. Write "),
+        ("list[bytes]", f"bytes is nothing that a config can give. {ANY_OTHER}"),
+        ("tinynet.Data", f"Data is nothing that a config can give. {ANY_OTHER}"),
+        ("tuple[()]", f"tuple[()] is nothing that a config can give. {ANY_OTHER}"),
+        ("Annotated[int | None, limits.Gt(0)] = None", "'> 0' is no limit of a whole number or null. Write it with "
+         "what it limits, as in Annotated[int, Gt(0)] | None."),
+        ("Annotated[int, limits.MinLen(2)]", "'of length >= 2' is no limit of a whole number. Write it with"),
+        ("Annotated[int, Prime()]", "Prime is no limit that tinynet checks. Write Predicate, with a function."),
+    ],
+)  # fmt: skip
+def test_an_option_that_no_config_can_give(refused, annotation, message):
+    first, *others = refused(OPTIONS.format(annotation)).splitlines()
+    assert re.fullmatch(rf"own.py:\d+: Swish: its options cannot be read: a: {re.escape(message)}.*", first), first
+    assert others == []
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given", "schema"),
+    [
+        ("Sequence[float]", [1, 2], {"items": {"type": "number"}, "type": "array"}),
+        ("Mapping[str, int]", {"b": 1}, {"additionalProperties": {"type": "integer"}, "type": "object"}),
+        ("Annotated[str, limits.Len(1, 3)]", "b", {"maxLength": 3, "minLength": 1, "type": "string"}),
+        ("Annotated[list[int], limits.Len(1, 3)]", [1],
+         {"items": {"type": "integer"}, "maxItems": 3, "minItems": 1, "type": "array"}),
+        ("Annotated[dict[str, int], limits.Len(1, 3)]", {"b": 1},
+         {"additionalProperties": {"type": "integer"}, "maxProperties": 3, "minProperties": 1, "type": "object"}),
+        ("Annotated[int | float, limits.Gt(0)]", 2,
+         {"anyOf": [{"type": "integer"}, {"type": "number"}], "exclusiveMinimum": 0}),
+        ("Annotated[float, limits.Not(float.is_integer)]", 0.5, {"type": "number"}),
+        ("Tree", {"size": 1, "inner": {"size": 2, "inner": {"size": 3}}}, {"$ref": "#/$defs/Tree"}),
+        ("object", [1, "b"], {}),
+        ("int = np.int64(3)", 4, {"default": 3, "type": "integer"}),
+        ("int = np.int64(3)", None, {"default": 3, "type": "integer"}),
+        ("tuple[float, ...] = (np.float32(0.5),)", None,
+         {"default": [0.5], "items": {"type": "number"}, "type": "array"}),
+    ],
+)  # fmt: skip
+def test_an_option_of_ones_own_is_checked_and_in_the_schema(cli, write, changed, own, annotation, given, schema):
+    plugin = ("--plugin", own(OPTIONS.format(annotation)))
+    status, out, err = cli("schema", *plugin)
+    assert (status, err) == (0, "")
+    form = json.loads(out)["$defs"]["layer"]["anyOf"][1]["properties"]["Swish"]["anyOf"][0]
+    assert form["properties"]["a"] == {**schema, "description": "", "title": "A"}
+    assert cli("layers", "Swish", *plugin)[0] == 0
+    layer = "Swish" if given is None else f"Swish: {{a: {json.dumps(given)}}}"
+    trained(cli, write, changed, {"- ReLU": f"- {layer}"}, *plugin)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given", "message"),
+    [
+        ("Sequence[float]", "abc", "a must be [a number, ...], not 'abc'"),
+        ("Mapping[str, int]", "{b: c}", "a must be {a text: a whole number, ...}, not {'b': 'c'}"),
+        ("Annotated[float, limits.Not(float.is_integer)]", "2", "a must be a number as Annotated says, not 2"),
+        ("Tree", "{size: 1, inner: {size: b}}", "a.inner.size must be a whole number, not 'b'"),
+    ],
+)
+def test_a_value_that_an_option_of_ones_own_does_not_take(cli, write, changed, own, annotation, given, message):
+    path = write(changed({"- ReLU": f"- Swish: {{a: {given}}}"}))
+    status, _, err = cli("train", path, "--plugin", own(OPTIONS.format(annotation)))
+    assert (status, err.count("\n")) == (2, 1), err
+    assert message in err.replace(": must", " must")
+
+
 def test_all_that_is_wrong_is_said_at_once(refused):
     text = "import tinynet\n\n\nclass A(tinynet.Layer):\n    pass\n\n\nclass B(tinynet.Schedule):\n    pass\n"
     lines = refused(text).splitlines()

@@ -1,5 +1,6 @@
 """Annotations of options: what fits them, what they make of it, and the limits that they know."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import annotated_types as limits
@@ -26,7 +27,21 @@ class Named(TypedDict):
         (Named, "{size: …}", [{"size": 1}, {"size": 1, "scale": 2}], [{}, {"size": 0}, {"size": 1, "a": 2}, [1]]),
         (Annotated[AnyInt, limits.Ge(0)], "a whole number >= 0", [0, 2**63, 10**400], [-1, True, 0.0]),
         (Annotated[int, limits.Interval(gt=0, le=3)], "a whole number > 0 and <= 3", [1, 3], [0, 4]),
-        (Annotated[int, limits.MultipleOf(4)], "a whole number divisible by 4", [0, 8], [6]),
+        (Annotated[int, limits.MultipleOf(4)], "a whole number divisible by 4", [0, 8], [6, 10**15 + 1]),
+        (Annotated[float, limits.MultipleOf(0.1)], "a number divisible by 0.1", [0, 0.3, -0.7, 5], [0.25, 1e-12]),
+        (Annotated[float, limits.Predicate(float.is_integer)], "a number as is_integer says", [2.0, 3], [2.5, "2"]),
+        (Annotated[int, limits.Gt(0), limits.Predicate(lambda n: n % 2)], "a whole number > 0 and as Annotated says",
+         [1, 3], [2, -1]),
+        (Annotated[float, limits.Not(float.is_integer)], "a number as Annotated says", [2.5], [2.0, 3]),
+        (Annotated[float, limits.Predicate(limits.Not(float.is_integer))], "a number as Annotated says", [0.5], [2]),
+        (limits.IsFinite[float | None], "a number or null as isfinite says", [2.5, 3], [None, "a"]),
+        (limits.LowerCase[str], "a text as islower says", ["a"], ["A", 1]),
+        (Sequence[float], "[a number, ...]", [[], [1, 2.5], (1,)], ["abc", "", ["x", "y"], {}, 1, None]),
+        (Mapping[str, int], "{a text: a whole number, ...}", [{}, {"a": 1}], [{"a": "b"}, {1: 1}, [], "a"]),
+        (list, "[Any, ...]", [[], [1, "a"]], [(1,), "abc", {}]),
+        (tuple, "[Any, ...]", [(), [1, "a"]], ["abc", {}]),
+        (Sequence, "[Any, ...]", [[], (1, "a")], ["abc", {}]),
+        (dict, "{Any: Any, ...}", [{}, {"a": 1, 2: []}], [[], "a"]),
         (Annotated[list[int], limits.MinLen(1)], "[a whole number, ...] of length >= 1", [[1]], [[]]),
         (Annotated[str, limits.Len(1, 3)], "a text of length >= 1 and of length <= 3", ["a", "abc"], ["", "abcd"]),
     ],
@@ -67,9 +82,17 @@ def test_a_text_of_numpy_is_a_text():
 
 
 def test_a_limit_that_nobody_checks_is_refused():
-    with pytest.raises(TypeError, match="is no limit that tinynet checks"):
-        fits(3, Annotated[int, limits.Predicate(bool)])
-    assert fits(3, Annotated[int, "what it is for"])
+    class Prime(limits.BaseMetadata):
+        pass
+
+    with pytest.raises(TypeError, match="Prime is no limit that tinynet checks"):
+        fits(3, Annotated[int, Prime()])
+
+
+@pytest.mark.parametrize("mark", ["what it is for", limits.Unit("m"), limits.Timezone(None), limits.doc("Its use.")])
+def test_what_only_documents_is_let_through(mark):
+    assert fits(3, Annotated[int, mark])
+    assert in_words(Annotated[int, mark]) == "a whole number"
 
 
 @pytest.mark.parametrize(
@@ -94,6 +117,9 @@ def test_a_limit_that_nobody_checks_is_refused():
         ([[1, 2]], list[tuple[int, int]], [(1, 2)]),
         ({"a": 1}, dict[str, float], {"a": 1.0}),
         ([1, "x"], Any, [1, "x"]),
+        ([1, 2], Sequence[float], [1.0, 2.0]),
+        ({"a": 1}, Mapping[str, float], {"a": 1.0}),
+        ([1, "x"], tuple, (1, "x")),
     ],
 )
 def test_a_value_is_converted_to_what_the_annotation_says(value, annotation, expected):

@@ -7,9 +7,9 @@ import operator
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from math import isfinite
+from math import isfinite, remainder
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, NamedTuple, NewType, Union
 
@@ -45,39 +45,81 @@ class Options:
 
 
 class Limit(NamedTuple):
-    """How a limit reads, when a value keeps it, and its keyword in JSON Schema."""
+    """How a limit reads, when a value keeps it, and its keyword in JSON Schema for each type there that it limits."""
 
     words: str
     holds: Callable[[Any, Any], bool]
-    keyword: str
+    keywords: dict[str, str]
+
+
+def _of_numbers(words: str, holds: Callable[[Any, Any], bool], keyword: str) -> Limit:
+    return Limit(words, holds, dict.fromkeys(("integer", "number"), keyword))
+
+
+def _of_length(words: str, holds: Callable[[int, int], bool], most: str) -> Limit:
+    keywords = {"string": f"{most}Length", "array": f"{most}Items", "object": f"{most}Properties"}
+    return Limit(f"of length {words}", lambda value, bound: holds(len(value), bound), keywords)
+
+
+def _is_multiple(value: Any, step: Any) -> bool:
+    if isinstance(step, Integral):
+        return bool(value % step == 0)
+    # 0.3 and 0.1 are themselves rounded, so that 0.3 is not three times 0.1 to the last bit.
+    return bool(abs(remainder(value, step)) <= 1e-9 * abs(value))
 
 
 LIMITS: dict[type, Limit] = {
-    limits.Gt: Limit(">", operator.gt, "exclusiveMinimum"),
-    limits.Ge: Limit(">=", operator.ge, "minimum"),
-    limits.Lt: Limit("<", operator.lt, "exclusiveMaximum"),
-    limits.Le: Limit("<=", operator.le, "maximum"),
-    limits.MultipleOf: Limit("divisible by", lambda value, bound: value % bound == 0, "multipleOf"),
-    limits.MinLen: Limit("of length >=", lambda value, bound: len(value) >= bound, "minItems"),
-    limits.MaxLen: Limit("of length <=", lambda value, bound: len(value) <= bound, "maxItems"),
+    limits.Gt: _of_numbers(">", operator.gt, "exclusiveMinimum"),
+    limits.Ge: _of_numbers(">=", operator.ge, "minimum"),
+    limits.Lt: _of_numbers("<", operator.lt, "exclusiveMaximum"),
+    limits.Le: _of_numbers("<=", operator.le, "maximum"),
+    limits.MultipleOf: _of_numbers("divisible by", _is_multiple, "multipleOf"),
+    limits.MinLen: _of_length(">=", operator.ge, "min"),
+    limits.MaxLen: _of_length("<=", operator.le, "max"),
+}
+# What a list or a mapping holds whose annotation does not say it.
+ANYTHING: dict[Any, tuple[Any, ...]] = {
+    **dict.fromkeys((list, Sequence), (Any,)),
+    **dict.fromkeys((dict, Mapping), (Any, Any)),
+    tuple: (Any, ...),
 }
 
 
 def parts(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
     """What an annotation is made of: `tuple` and (int, int) of `tuple[int, int]`."""
-    origin = typing.get_origin(annotation)
-    return Union if origin is types.UnionType else origin, typing.get_args(annotation)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if isinstance(annotation, type) and annotation in ANYTHING:
+        origin = annotation
+    if not arguments and annotation != tuple[()]:
+        arguments = ANYTHING.get(origin, ())
+    return Union if origin is types.UnionType else origin, arguments
 
 
 def bounds(marks: Iterable[Any]) -> Iterator[tuple[Limit, Any]]:
-    """The limits among what `Annotated` holds beside the type, each with its number."""
+    """The limits among what `Annotated` holds beside the type, each with its number, or with who says it."""
     for mark in marks:
         if type(mark) in LIMITS:
             yield LIMITS[type(mark)], dataclasses.astuple(mark)[0]
         elif isinstance(mark, limits.GroupedMetadata):
             yield from bounds(mark)
-        elif isinstance(mark, limits.BaseMetadata):
-            raise TypeError(f"{mark} is no limit that tinynet checks")
+        elif isinstance(mark, limits.Predicate):
+            yield _predicate(mark.func)
+        elif isinstance(mark, limits.Not):
+            yield _predicate(mark)
+        elif isinstance(mark, limits.BaseMetadata) and not isinstance(mark, (limits.Unit, limits.Timezone)):
+            raise TypeError(f"{type(mark).__name__} is no limit that tinynet checks. Write Predicate, with a function.")
+
+
+def _predicate(check: Callable[[Any], bool]) -> tuple[Limit, str]:
+    """The limit that a function is, and who says so: a lambda has no name that would help."""
+
+    def holds(value: Any, _: Any) -> bool:
+        with suppress(TypeError):  # from math.isfinite, of null
+            return bool(check(value))
+        return False
+
+    name = getattr(check, "__name__", "")
+    return Limit("as", holds, {}), f"{name if name.isidentifier() else 'Annotated'} says"
 
 
 def entries(form: Any) -> Iterator[tuple[str, Any, bool]]:
@@ -111,15 +153,15 @@ def converted(value: Any, annotation: Any) -> Any:
         return found
     if origin is Union:
         return _first_fitting(value, arguments)
-    if origin is list:
-        _require(isinstance(value, list))
+    if origin in (list, Sequence):
+        _require(isinstance(value, list) or (origin is Sequence and isinstance(value, tuple)))
         return [converted(item, arguments[0]) for item in value]
-    if origin is dict:
+    if origin in (dict, Mapping):
         _require(isinstance(value, dict))
         return {converted(key, arguments[0]): converted(item, arguments[1]) for key, item in value.items()}
     if origin is tuple:
         _require(isinstance(value, (tuple, list)))
-        kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+        kinds = arguments[:1] * len(value) if ... in arguments else arguments
         _require(len(kinds) == len(value))
         return tuple(map(converted, value, kinds))
     if typing.is_typeddict(annotation):
@@ -176,9 +218,9 @@ def in_words(annotation: Any) -> str:
         return " or ".join(map(repr, arguments))
     if origin is tuple:
         return f"[{', '.join('...' if argument is ... else in_words(argument) for argument in arguments)}]"
-    if origin is list:
+    if origin in (list, Sequence):
         return f"[{in_words(arguments[0])}, ...]"
-    if origin is dict:
+    if origin in (dict, Mapping):
         return f"{{{in_words(arguments[0])}: {in_words(arguments[1])}, ...}}"
     if typing.is_typeddict(annotation):
         return f"{{{', '.join(f'{name}: …' for name, _, required in entries(annotation) if required)}}}"

@@ -122,8 +122,15 @@ def _read_fields(cls: Any) -> Iterator[Option]:
     for field in dataclasses.fields(cls):
         if field.init:
             factory: Any = field.default_factory
-            default = field.default if factory is REQUIRED else factory()
+            default = _plain(field.default if factory is REQUIRED else factory())
             yield Option(field.name, hints[field.name], default, described.get(field.name, ""), field.name in own)
+
+
+def _plain(default: Any) -> Any:
+    """A default as a config would give it: JSON, which it is written in, has none of NumPy's numbers."""
+    if type(default) in (list, tuple):
+        return type(default)(map(_plain, default))
+    return default.tolist() if hasattr(default, "tolist") else default
 
 
 def _read_entries(form: Any) -> Iterator[Option]:

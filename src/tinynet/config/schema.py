@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from enum import Enum
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, Union
 
 from tinynet.common import components
-from tinynet.common.annotations import AnyInt, LayersMarker, bounds, parts
+from tinynet.common.annotations import AnyInt, LayersMarker, bounds, in_words, parts
 from tinynet.common.components import Component, Option
+from tinynet.common.errors import OptionError
 from tinynet.config.grammar import SECTIONS, Head, Training, load_all
 
 Schema = dict[str, Any]
@@ -18,8 +21,13 @@ TYPES: dict[Any, str] = {
     str: "string",
     bool: "boolean",
     type(None): "null",
-    **dict.fromkeys((list, tuple, Sequence), "array"),
-    **dict.fromkeys((dict, Mapping), "object"),
+}
+# What to write for a type that Python has and a config has not.
+INSTEAD: dict[type, str] = {
+    Enum: "Literal, as in Literal['mean', 'sum']",
+    Set: "list",
+    PurePath: "tinynet.FilePath",
+    object: "int, float, str, bool, Literal, list, tuple, dict or a TypedDict",
 }
 
 
@@ -71,7 +79,7 @@ def _components(kind: str, definitions: Schema) -> Schema:
 
 
 def check_options(cls: type[Component]) -> None:
-    """Raise an error if the options of a component are not such as a config can give."""
+    """Raise OptionError if the options of a component are not such as a config can give."""
     _options(cls, {})
 
 
@@ -91,8 +99,12 @@ def _options(form: Any, definitions: Schema) -> Schema:
 
 def _option(option: Option, definitions: Schema) -> Schema:
     default = list(option.default) if isinstance(option.default, tuple) else option.default
+    try:
+        values = _annotation(option.annotation, definitions)
+    except TypeError as error:
+        raise OptionError(f"{option.name}: {error}") from error
     found = {
-        **_annotation(option.annotation, definitions),
+        **values,
         **({} if option.required else {"default": default}),
         "description": option.description,
         "title": option.name.replace("_", " ").title(),
@@ -104,28 +116,52 @@ def _annotation(annotation: Any, definitions: Schema) -> Schema:
     """What values of an annotation are. Raises TypeError for one that JSON, and so a config, has no values of."""
     origin, arguments = parts(annotation)
     if components.is_form(annotation):
-        definitions[annotation.__name__] = _options(annotation, definitions)
+        if annotation.__name__ not in definitions:
+            definitions[annotation.__name__] = {}  # which one that holds itself finds
+            definitions[annotation.__name__] = _options(annotation, definitions)
         return {"$ref": f"#/$defs/{annotation.__name__}"}
     if origin is Literal:
-        kinds = {TYPES[type(argument)] for argument in arguments}
+        kinds = {_annotation(type(argument), definitions)["type"] for argument in arguments}
         values = {"const": arguments[0]} if len(arguments) == 1 else {"enum": list(arguments)}
         return {**values, "type": kinds.pop()} if len(kinds) == 1 else values
     if origin is Annotated and isinstance(arguments[1], LayersMarker):
         return {"items": {"$ref": "#/$defs/layer"}, "type": "array"}
     if origin is Annotated:
-        limits = {limit.keyword: bound for limit, bound in bounds(arguments[1:])}
-        return dict(sorted({**_annotation(arguments[0], definitions), **limits}.items()))
+        values = _annotation(arguments[0], definitions)
+        return dict(sorted({**values, **_limits(values, *arguments)}.items()))
+    if annotation in (Any, object):
+        return {}
+    if origin is None and annotation in TYPES:
+        return {"type": TYPES[annotation]}
+    if origin not in (Union, list, Sequence, tuple, dict, Mapping) or annotation == tuple[()]:
+        raise _refusal(annotation, origin)
     inner = [_annotation(argument, definitions) for argument in arguments if argument is not ...]
     if origin is Union:
         return {"anyOf": inner}
-    if origin is dict:
+    if origin in (dict, Mapping):
         return {"additionalProperties": inner[1], "type": "object"}
-    if origin is list or (origin is tuple and ... in arguments):
-        return {"items": inner[0], "type": "array"}
-    if origin is tuple:
+    if origin is tuple and ... not in arguments:
         return {"maxItems": len(inner), "minItems": len(inner), "prefixItems": inner, "type": "array"}
-    if annotation is Any:
-        return {}
-    if (origin or annotation) not in TYPES:
-        raise TypeError(f"{getattr(annotation, '__name__', annotation)} is nothing that a config can give")
-    return {"type": TYPES[origin or annotation]}
+    return {"items": inner[0], "type": "array"}
+
+
+def _limits(values: Schema, annotation: Any, *marks: Any) -> Schema:
+    """The limits of values of an annotation. Raises TypeError for one that does not go with all of them."""
+    kinds = [one.get("type") for one in values.get("anyOf", [values])]
+    found = {}
+    for limit, bound in bounds(marks):
+        if limit.keywords and not set(kinds) <= limit.keywords.keys():
+            raise TypeError(
+                f"'{limit.words} {bound}' is no limit of {in_words(annotation)}. Write it with what it limits, "
+                "as in Annotated[int, Gt(0)] | None."
+            )
+        found.update({limit.keywords[kind]: bound for kind in kinds if limit.keywords})
+    return found
+
+
+def _refusal(annotation: Any, origin: Any) -> TypeError:
+    kind = origin or annotation
+    kind = kind if isinstance(kind, type) else object
+    instead = next(text for base, text in INSTEAD.items() if issubclass(kind, base))
+    name = annotation.__name__ if isinstance(annotation, type) else annotation
+    return TypeError(f"{name} is nothing that a config can give. Write {instead}.")
