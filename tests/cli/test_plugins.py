@@ -493,17 +493,17 @@ def test_an_option_of_ones_own_is_checked_and_in_the_schema(cli, write, changed,
 @pytest.mark.parametrize(
     ("annotation", "given", "message"),
     [
-        ("Sequence[float]", "abc", "a must be [a number, ...], not 'abc'"),
-        ("Mapping[str, int]", "{b: c}", "a must be {a text: a whole number, ...}, not {'b': 'c'}"),
-        ("Annotated[float, limits.Not(float.is_integer)]", "2", "a must be a number as Annotated says, not 2"),
-        ("Tree", "{size: 1, inner: {size: b}}", "a.inner.size must be a whole number, not 'b'"),
+        ("Sequence[float]", "abc", "a: must be [a number, ...], not 'abc'"),
+        ("Mapping[str, int]", "{b: c}", "a: must be {a text: a whole number, ...}, not {'b': 'c'}"),
+        ("Annotated[float, limits.Not(float.is_integer)]", "2", "a: must be a number as Annotated says, not 2"),
+        ("Tree", "{size: 1, inner: {size: b}}", "a.inner.size: must be a whole number, not 'b'"),
     ],
 )
 def test_a_value_that_an_option_of_ones_own_does_not_take(cli, write, changed, own, annotation, given, message):
     path = write(changed({"- ReLU": f"- Swish: {{a: {given}}}"}))
     status, _, err = cli("train", path, "--plugin", own(OPTIONS.format(annotation)))
     assert (status, err.count("\n")) == (2, 1), err
-    assert message in err.replace(": must", " must")
+    assert message in err
 
 
 def test_all_that_is_wrong_is_said_at_once(refused):
