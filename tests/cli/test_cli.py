@@ -690,6 +690,37 @@ def test_output_goes_to_a_stream_that_is_no_file(monkeypatch):
     assert sys.stderr.getvalue() == "Error: there is no 'Dense'. Did you mean 'Linear'?\n"
 
 
+class Plain:
+    """A stream of a program's own that has what `print` asks for, `flush` only where it is said to."""
+
+    def __init__(self):
+        self.text = ""
+        self.flushed = ""
+
+    def write(self, text):
+        self.text += text
+
+
+class Flushed(Plain):
+    def flush(self):
+        self.flushed = self.text
+
+
+@pytest.mark.parametrize("stream", [Plain, Flushed])
+def test_every_command_writes_to_a_stream_that_can_do_no_more(monkeypatch, write, changed, tmp_path, stream):
+    path = write(changed())
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["train", str(path)], ["runs"], ["check", str(path)], ["layers", "Dense"], ["train"]):
+        out, err = stream(), stream()
+        monkeypatch.setattr("sys.stdout", out)
+        monkeypatch.setattr("sys.stderr", err)
+        status = execute(arguments)
+        assert status == (2 if arguments in (["layers", "Dense"], ["train"]) else 0), err.text
+        assert bool(out.text) == (status == 0)
+        assert ("epoch 2/2" in err.text) == (len(arguments) == 2 and arguments[0] == "train")
+        assert (out.flushed, err.flushed) == ((out.text, err.text) if stream is Flushed else ("", ""))
+
+
 @pytest.mark.parametrize("gone", ["missing", "closed"])
 @pytest.mark.parametrize(("name", "other"), [("stdout", "stderr"), ("stderr", "stdout")])
 def test_what_goes_to_a_stream_that_is_gone_is_dropped(monkeypatch, gone, name, other):

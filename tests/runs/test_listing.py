@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tinynet.cli.output import width
 from tinynet.cli.runs import _ago, _cut, _duration
 from tinynet.common import files
 from tinynet.common.errors import CheckpointError, UsageError
@@ -405,6 +406,21 @@ def test_long_names_are_cut_in_the_middle_on_a_terminal_only(make_run, cli, monk
     assert _cut("abcde", 5) == "abcde"
 
 
+def test_a_wide_letter_takes_two_columns(make_run, cli, monkeypatch):
+    assert [width(text) for text in ("abc", "日本語", "ｱｲｳ", "e\u0301", "")] == [3, 6, 3, 1, 0]
+    assert _cut("日本語日本語", 12) == "日本語日本語"
+    assert _cut("日本語日本語", 9) == "日本…本語"
+    assert _cut("日本語日本語", 8) == "日…本語"
+    make_run("日本語", [epoch(1)])
+    make_run("abcdefg", [epoch(1)])
+    lines = cli("runs")[1].splitlines()
+    assert len({width(line[: line.index("finished")]) for line in lines[2:]}) == 1
+    make_run("日本語" * 20, [epoch(1)])
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert 78 <= max(map(width, cli("runs")[1].splitlines())) <= 80
+
+
 WIDE = {"train_loss": 2.869e11, "train_error": 0.5, "test_loss": 4.486e11, "test_error": 0.25, "test_r2": -6.571}
 
 
@@ -425,6 +441,10 @@ def test_what_matters_least_is_left_out_where_there_is_no_room(make_run, cli, mo
     summary |= {name: WIDE[name] for name in figures}
     make_run("a-name-of-20-letters", [epoch(100, round=k) for k in range(rounds)], summary, rounds=rounds)
     monkeypatch.setenv("COLUMNS", str(room))
+    everything = cli("runs")[1]
+    assert "Left out" not in everything
+    assert all(word in everything for name in figures for word in name.split("_"))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     out = cli("runs")[1]
     assert max(map(len, out.splitlines())) <= room
     assert (f"Left out, for want of room: {left}. --json has them." in " ".join(out.split())) == bool(left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
@@ -11,6 +12,7 @@ from contextlib import suppress
 from math import isfinite
 from os import PathLike, fspath
 from typing import Any, TextIO
+from unicodedata import combining, east_asian_width
 
 import click
 
@@ -53,8 +55,25 @@ def open_streams() -> None:
         stream = getattr(sys, name)
         if stream is None or getattr(stream, "closed", False):
             setattr(sys, name, _nowhere())
+        elif not (hasattr(stream, "flush") and hasattr(stream, "isatty")):
+            setattr(sys, name, _Plain(stream))
         elif hasattr(stream, "reconfigure"):  # a notebook's has none
             stream.reconfigure(errors="replace")
+
+
+class _Plain(io.TextIOBase):
+    """A stream of a program's own that can do little more than write; it is no terminal."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if hasattr(self.stream, "flush"):
+            self.stream.flush()
 
 
 def leave_stdout() -> None:
@@ -102,14 +121,18 @@ def figure(name: str, value: float | None) -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Columns in line, the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        gaps = [" " * (most - width(cell)) for cell, most in zip((first, *others), widths, strict=True)]
+        cells = [first + gaps[0], *(gap + cell for cell, gap in zip(others, gaps[1:], strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def width(text: str) -> int:
+    """The columns that a text takes on a terminal: a Chinese letter two, an accent on the letter before none."""
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def figures_table(rows: Mapping[str, Mapping[str, Any]]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinynet.cli.output import figure, json_option, print_json, quoted, table, tell
+from tinynet.cli.output import figure, json_option, print_json, quoted, table, tell, width
 from tinynet.common.errors import visible
 from tinynet.common.files import at_home
 
@@ -45,33 +45,39 @@ def command(ctx: click.Context, folder: str, as_json: bool) -> None:
     if as_json:
         print_json({"runs": [{**run.to_json(), "resume": _resume(run) if run.resumable else None} for run in found]})
     elif found:
-        tell("\n\n".join([*_table(found, shutil.get_terminal_size().columns, sys.stdout.isatty()), *_below(found)]))
+        room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        tell("\n\n".join([*_table(found, room), *_below(found)]))
     else:
         tell(f"{path}: there are no runs yet. `tinynet init disk` and `tinynet train disk.yaml` make one.")
 
 
-def _table(runs: Sequence[Listed], room: int, cut: bool) -> Iterator[str]:
-    """The table in these columns, with a note of what was left out for it; names are cut only on a terminal."""
+def _table(runs: Sequence[Listed], room: int | None) -> Iterator[str]:
+    """The table, on a terminal in as many columns as it has, with a note of what was left out for that."""
     keys = ["run", "status", "epoch"]
     keys += ["rounds"] if any(run.rounds > 1 for run in runs) else []
     keys += [name for name in SHOWN if any(run.figures.get(name) is not None for run in runs)]
     keys += ["time", "started"]
     now = time.time()
     cells = {key: [*_heading(key), *(_cell(key, run, now) for run in runs)] for key in keys}
-    width = {key: 2 + max(map(len, column)) for key, column in cells.items()}
-    longest = width.pop("run") - 2
+    note = "" if room is None else _fit(cells, room)
+    rows = list(zip(*cells.values(), strict=True))
+    yield table(rows if any(rows[0]) else rows[1:])
+    if note:
+        yield note
+
+
+def _fit(cells: dict[str, list[str]], room: int) -> str:
+    """Leave out columns and cut names until the table has room; returns a note of what was left out, or nothing."""
+    widths = {key: 2 + max(map(width, column)) for key, column in cells.items()}
+    longest = widths.pop("run") - 2
     left = []
     for key in SPARED:
-        if key in width and min(longest, READABLE) + sum(width.values()) > room:
-            del width[key]
+        if key in widths and min(longest, READABLE) + sum(widths.values()) > room:
+            del widths[key], cells[key]
             left.append(key.replace("_", " "))
-    if cut:
-        most = max(SHORTEST, room - sum(width.values()))
-        cells["run"] = [_cut(name, most) for name in cells["run"]]
-    rows = list(zip(*(cells[key] for key in ("run", *width)), strict=True))
-    yield table(rows if any(rows[0]) else rows[1:])
-    if left:
-        yield textwrap.fill(f"Left out, for want of room: {', '.join(left)}. --json has them.", room)
+    most = max(SHORTEST, room - sum(widths.values()))
+    cells["run"] = [_cut(name, most) for name in cells["run"]]
+    return textwrap.fill(f"Left out, for want of room: {', '.join(left)}. --json has them.", room) if left else ""
 
 
 def _heading(key: str) -> list[str]:
@@ -134,5 +140,12 @@ def _ago(seconds: float) -> str:
 
 
 def _cut(name: str, most: int) -> str:
-    """A name of at most this many characters, its begin and its end, where runs of one config differ."""
-    return name if len(name) <= most else f"{name[: most - most // 2 - 1]}…{name[-(most // 2) :]}"
+    """A name in at most this many columns, its begin and its end, where runs of one config differ."""
+    if width(name) <= most:
+        return name
+    begin, end = name, name
+    while width(begin) > most - most // 2 - 1:
+        begin = begin[:-1]
+    while width(end) > most // 2:
+        end = end[1:]
+    return f"{begin}…{end}"
