@@ -129,6 +129,11 @@ def of_odd_letters(handler):
     handler.end_headers()
 
 
+def of_many_letters(handler):
+    handler.send_response(404, "lost " * 10_000)
+    handler.end_headers()
+
+
 def labelled(handler):
     # As some servers do with a .gz that they hold.
     send(handler, PACKED[handler.file], **{"Content-Encoding": "gzip"})
@@ -170,7 +175,8 @@ def endless(handler):
 
 
 BAD = (wrong, another, half, half_of_unknown_length, page, empty, absent, circle, to_a_file)
-BAD += (to_no_address, of_no_length, half_in_chunks, reset, of_odd_letters, silent, stalled, rude, bomb, endless)
+BAD += (to_no_address, of_no_length, half_in_chunks, reset, of_odd_letters, of_many_letters, silent, stalled, rude)
+BAD += (bomb, endless)
 GOOD = (good, moved, labelled, eager)
 KINDS = {kind.__name__: kind for kind in (*GOOD, *BAD)}
 
@@ -259,6 +265,7 @@ REASONS = {
     "half_in_chunks": "IncompleteRead.*",
     "reset": "Connection reset by peer",
     "of_odd_letters": re.escape("404 [31mNot Found [0m"),
+    "of_many_letters": "404 (lost ){39}l…",
     "silent": "no answer within 0.3 s",
     "stalled": "no answer within 0.3 s",
     "rude": "what do you want",

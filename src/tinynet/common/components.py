@@ -200,7 +200,11 @@ def shown(value: Any) -> str:
     """A value as a config writes it, and a long one in short."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """A text of at most LONGEST_VALUE letters, or the begin of a longer one."""
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE // 2]}…"
 
 

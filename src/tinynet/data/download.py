@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from tinynet.common.components import shortened
 from tinynet.common.errors import DataError
 from tinynet.common.files import replacing
 
@@ -240,7 +241,7 @@ def _download(address: str, part: _Part) -> None:
 
 
 def _reason(error: Exception, total: int | None) -> str:
-    """Why a download failed, as one line without control characters: part of it may come from the server."""
+    """Why a download failed, as one short line without control characters: part of it may come from the server."""
     cause: BaseException = error
     while deeper := cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__):
         cause = deeper
@@ -253,4 +254,4 @@ def _reason(error: Exception, total: int | None) -> str:
         text = f"the connection was closed after {total - left:,} of {total:,} bytes"
     else:
         text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return shortened(" ".join("".join(c if c.isprintable() else " " for c in text).split()))
