@@ -10,7 +10,9 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from tinynet.common import VERSION
+
+__version__ = VERSION
 
 if TYPE_CHECKING:  # the same names for type checkers and editors, which look at no __getattr__
     from tinynet.common.annotations import (

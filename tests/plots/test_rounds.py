@@ -17,9 +17,10 @@ from tinynet.cli import execute
 from tinynet.common.errors import UsageError
 from tinynet.plots import confusion, curves, draw, plane, series, style
 from tinynet.runs import metrics
+from tinynet.runs.counting import counted, ended
 from tinynet.runs.resume import resume
 from tinynet.runs.run import Run
-from tinynet.runs.statistics import by_round, counted, course, decimals, deviation, ended, mean, rounded
+from tinynet.runs.statistics import by_round, course, decimals, deviation, mean, rounded
 from tinynet.training.experiment import build
 from tinynet.training.record import Record
 

@@ -113,7 +113,7 @@ def _config(found: Comparison) -> Rows:
 def _figures(found: Comparison) -> Rows:
     """A row for each figure that any run has, a column for each run."""
     from tinynet.runs.compare import FIGURES, WHICH
-    from tinynet.runs.statistics import round_count
+    from tinynet.runs.counting import round_count
 
     rows = [["", *(one.name for one in found.runs)]]
     totals = [(len(one.rounds), round_count(one.run)) for one in found.runs]

@@ -194,7 +194,8 @@ class Net:
 
     def summary(self) -> str:
         """A table of the layers: see `tinynet.nn.summary`."""
-        return summary(self)
+        count = sum(p.tensor.size for p in self.parameters)
+        return summary(self.graph, self.input_shape, self.shapes, count, self.vector.tensor.size)
 
     __repr__ = summary
 

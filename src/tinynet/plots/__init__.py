@@ -12,8 +12,9 @@ from tinynet.common.errors import TinynetError, UsageError
 from tinynet.plots import confusion, curves, filters, images, plane, style
 from tinynet.plots.network import drawing
 from tinynet.plots.saved import saved_by
+from tinynet.runs.counting import counted, round_count
 from tinynet.runs.run import Run
-from tinynet.runs.statistics import by_round, counted, round_count
+from tinynet.runs.statistics import by_round
 
 
 def draw(

@@ -27,8 +27,9 @@ from tinynet.plots.series import (
     split_shown,
 )
 from tinynet.runs.compare import folder_names
+from tinynet.runs.counting import counted, round_count
 from tinynet.runs.run import Run
-from tinynet.runs.statistics import by_round, counted, course, deviation, last_known, mean, round_count
+from tinynet.runs.statistics import by_round, course, deviation, last_known, mean
 from tinynet.training.record import Record
 
 SPLIT_LOOKS: dict[str, style.Look] = {

@@ -12,8 +12,9 @@ import numpy as np
 from tinynet.common.arrays import Array
 from tinynet.plots import style
 from tinynet.plots.saved import Saved
+from tinynet.runs.counting import counted, ended
 from tinynet.runs.run import Run
-from tinynet.runs.statistics import by_round, counted, course, deviation, ended, last_known, mean
+from tinynet.runs.statistics import by_round, course, deviation, last_known, mean
 from tinynet.training.experiment import Experiment
 from tinynet.training.record import Record
 

@@ -10,8 +10,9 @@ from typing import Any
 from tinynet.common.errors import CheckpointError, TinynetError, UsageError
 from tinynet.config.config import Config, config_difference, load
 from tinynet.config.messages import dotted
+from tinynet.runs.counting import counted, round_count
 from tinynet.runs.run import Run
-from tinynet.runs.statistics import CONFIDENCE, by_round, counted, interval, round_count, sample
+from tinynet.runs.statistics import CONFIDENCE, by_round, interval, sample
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training.experiment import restore
 from tinynet.training.record import Record

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import tinynet
+from tinynet.common import VERSION
 from tinynet.common.errors import CheckpointError, UsageError
 from tinynet.common.files import broken_as, is_held, read_json, read_text
 from tinynet.runs import metrics
@@ -132,9 +132,7 @@ def is_training(folder: Path) -> bool:
 def _take_meta(found: Listed, meta: dict[str, Any]) -> None:
     """What meta.json says, and resolved.yaml of the epochs."""
     if meta.get("format", FORMAT) != FORMAT:
-        raise CheckpointError(
-            f"the run has format {meta['format']!r}, but tinynet {tinynet.__version__} reads format {FORMAT}"
-        )
+        raise CheckpointError(f"the run has format {meta['format']!r}, but tinynet {VERSION} reads format {FORMAT}")
     if meta.get("status") not in STATUSES:
         raise CheckpointError(f"meta.json is broken: its status is {meta.get('status')!r}")
     with broken_as("meta.json"):

@@ -7,8 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-import tinynet
-from tinynet.common import files
+from tinynet.common import VERSION, files
 from tinynet.common.errors import CheckpointError
 from tinynet.common.files import broken_as, opened, write_text
 from tinynet.training.record import COLUMNS, Record
@@ -59,7 +58,7 @@ def newest(folder: Path, whole: bool) -> list[Record]:
     heading, lines = files.read_lines(folder / FILE, files.LARGEST if whole else TAIL)
     names = [] if heading is None else heading.strip().split(",")
     if heading is not None and (names[0] != "round" or not set(COLUMNS) <= set(names)):
-        raise ValueError(f"its columns are not those of tinynet {tinynet.__version__}")
+        raise ValueError(f"its columns are not those of tinynet {VERSION}")
     last: dict[str, str] = {}
     for line in reversed(lines):
         last.setdefault(line.partition(",")[0], line)

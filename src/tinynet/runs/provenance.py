@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-import tinynet
+from tinynet.common import VERSION
 
 
 def made_with(command: list[str]) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def made_with(command: list[str]) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Of tinynet, Python, NumPy and the platform."""
     return {
-        "tinynet": tinynet.__version__,
+        "tinynet": VERSION,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": platform.platform(),

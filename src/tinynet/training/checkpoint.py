@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-import tinynet
+from tinynet.common import VERSION
 from tinynet.common.arrays import Array
 from tinynet.common.components import shown
 from tinynet.common.errors import CheckpointError, ConfigError, TinynetError
@@ -117,7 +117,7 @@ def capture(one: Round) -> Checkpoint:
     arrays |= {OPTIMIZER + name: vector.copy() for name, vector in one.optimizer.state.items()}
     metadata = {
         "format": FORMAT,
-        "tinynet": tinynet.__version__,
+        "tinynet": VERSION,
         "config": one.config,
         "epoch": progress.epoch,
         "rounds": 1,
@@ -153,7 +153,7 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(f"{path}: the checkpoint's metadata is broken") from None
     if version != FORMAT:
         raise CheckpointError(
-            f"{path}: the checkpoint has format {shown(version)}, but this tinynet ({tinynet.__version__}) reads "
+            f"{path}: the checkpoint has format {shown(version)}, but this tinynet ({VERSION}) reads "
             f"format {FORMAT}. Use the tinynet that wrote it ({shown(metadata.get('tinynet'))}), or train anew."
         )
     if str(text) != signed(str(text).rpartition(', "sha256"')[0] + "}", arrays):
