@@ -468,6 +468,7 @@ def test_an_option_that_no_config_can_give(refused, annotation, message):
          {"items": {"type": "integer"}, "maxItems": 3, "minItems": 1, "type": "array"}),
         ("Annotated[dict[str, int], limits.Len(1, 3)]", {"b": 1},
          {"additionalProperties": {"type": "integer"}, "maxProperties": 3, "minProperties": 1, "type": "object"}),
+        ("Annotated[float, limits.Lt(np.int64(7))]", 2, {"exclusiveMaximum": 7, "type": "number"}),
         ("Annotated[int | float, limits.Gt(0)]", 2,
          {"anyOf": [{"type": "integer"}, {"type": "number"}], "exclusiveMinimum": 0}),
         ("Annotated[float, limits.Not(float.is_integer)]", 0.5, {"type": "number"}),

@@ -1,7 +1,7 @@
 """Annotations of options: what fits them, what they make of it, and the limits that they know."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
 
 import annotated_types as limits
 import numpy as np
@@ -17,6 +17,11 @@ class Named(TypedDict):
     scale: NotRequired[float]
 
 
+class Loose(TypedDict, total=False):
+    size: Required[int]
+    scale: float
+
+
 @pytest.mark.parametrize(
     ("annotation", "words", "good", "bad"),
     [
@@ -25,6 +30,7 @@ class Named(TypedDict):
         (Literal[1, "a"], "1 or 'a'", [1, "a"], [True, 1.0, "1", [1]]),
         (Literal[True], "True", [True], [1, "true"]),
         (Named, "{size: …}", [{"size": 1}, {"size": 1, "scale": 2}], [{}, {"size": 0}, {"size": 1, "a": 2}, [1]]),
+        (Loose, "{size: …}", [{"size": 1}, {"size": 1, "scale": 2}], [{}, {"scale": 2}, {"size": 1, "a": 2}]),
         (Annotated[AnyInt, limits.Ge(0)], "a whole number >= 0", [0, 2**63, 10**400], [-1, True, 0.0]),
         (Annotated[int, limits.Interval(gt=0, le=3)], "a whole number > 0 and <= 3", [1, 3], [0, 4]),
         (Annotated[int, limits.MultipleOf(4)], "a whole number divisible by 4", [0, 8], [6, 10**15 + 1]),

@@ -99,7 +99,7 @@ def bounds(marks: Iterable[Any]) -> Iterator[tuple[Limit, Any]]:
     """The limits among what `Annotated` holds beside the type, each with its number, or with who says it."""
     for mark in marks:
         if type(mark) in LIMITS:
-            yield LIMITS[type(mark)], dataclasses.astuple(mark)[0]
+            yield LIMITS[type(mark)], without_numpy(dataclasses.astuple(mark)[0])
         elif isinstance(mark, limits.GroupedMetadata):
             yield from bounds(mark)
         elif isinstance(mark, limits.Predicate):
@@ -108,6 +108,13 @@ def bounds(marks: Iterable[Any]) -> Iterator[tuple[Limit, Any]]:
             yield _predicate(mark)
         elif isinstance(mark, limits.BaseMetadata) and not isinstance(mark, (limits.Unit, limits.Timezone)):
             raise TypeError(f"{type(mark).__name__} is no limit that tinynet checks. Write Predicate, with a function.")
+
+
+def without_numpy(value: Any) -> Any:
+    """A default or a limit as JSON has it, which knows no numbers of NumPy's."""
+    if type(value) in (list, tuple):
+        return type(value)(map(without_numpy, value))
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _predicate(check: Callable[[Any], bool]) -> tuple[Limit, str]:
@@ -125,8 +132,10 @@ def _predicate(check: Callable[[Any], bool]) -> tuple[Limit, str]:
 def entries(form: Any) -> Iterator[tuple[str, Any, bool]]:
     """The entries of a TypedDict: name, annotation, and whether it is required."""
     for name, hint in typing.get_type_hints(form, include_extras=True).items():
-        optional = typing.get_origin(hint) is typing.NotRequired
-        yield name, typing.get_args(hint)[0] if optional else hint, not optional
+        said = typing.get_origin(hint)
+        # NotRequired is missing among the optional keys of a module that holds its annotations as texts.
+        required = said is typing.Required or (said is not typing.NotRequired and name not in form.__optional_keys__)
+        yield name, typing.get_args(hint)[0] if said in (typing.Required, typing.NotRequired) else hint, required
 
 
 def fits(value: Any, annotation: Any) -> bool:

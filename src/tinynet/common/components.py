@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from tinynet.common.annotations import LayersMarker, Options, PathMarker, entries, fits, in_words
+from tinynet.common.annotations import LayersMarker, Options, PathMarker, entries, fits, in_words, without_numpy
 from tinynet.common.errors import OptionError
 
 LONGEST_VALUE = 400  # letters of one in a message
@@ -122,15 +122,8 @@ def _read_fields(cls: Any) -> Iterator[Option]:
     for field in dataclasses.fields(cls):
         if field.init:
             factory: Any = field.default_factory
-            default = _plain(field.default if factory is REQUIRED else factory())
+            default = without_numpy(field.default if factory is REQUIRED else factory())
             yield Option(field.name, hints[field.name], default, described.get(field.name, ""), field.name in own)
-
-
-def _plain(default: Any) -> Any:
-    """A default as a config would give it: JSON, which it is written in, has none of NumPy's numbers."""
-    if type(default) in (list, tuple):
-        return type(default)(map(_plain, default))
-    return default.tolist() if hasattr(default, "tolist") else default
 
 
 def _read_entries(form: Any) -> Iterator[Option]:
