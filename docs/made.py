@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import html
 import inspect
+import os
 import re
 import textwrap
 from collections.abc import Iterator
@@ -13,12 +14,14 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from tinynet.cli.layers import PLURALS
 from tinynet.common import components
 from tinynet.config.grammar import load_all
 
-ROOT = Path(__file__).parents[1]
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
 SOURCE = ROOT / "src" / "tinynet"
 
 # Page -> the document that it shows.
@@ -44,8 +47,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages."""
-    made = {page: _document(ROOT / document) for page, document in DOCUMENTS.items()}
-    made["reference/index.md"] = _index()
+    made = {page: (ROOT / document).read_text(encoding="utf-8") for page, document in DOCUMENTS.items()}
     for kind in KINDS:
         made |= {f"reference/{name}.md": _component(cls) for name, cls in components.classes(kind).items()}
     for name, text in made.items():
@@ -53,29 +55,34 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def _document(path: Path) -> str:
-    """Its text, with links to the pages instead of the files."""
-    made = {ROOT / document: page for page, document in DOCUMENTS.items()} | {ROOT / "README.md": "index.md"}
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Make of a text that is read in the repository, too, that of a page: links lead to pages instead of files."""
+    uri = page.file.src_uri
+    path = ROOT / DOCUMENTS.get(uri, f"docs/{uri}")
+    made = {ROOT / document: DOCS / name for name, document in DOCUMENTS.items()} | {
+        ROOT / "README.md": DOCS / "index.md"
+    }
 
     def link(found: re.Match[str]) -> str:
         target = (path.parent / found[1]).resolve()
-        return f"]({made.get(target) or target.relative_to(ROOT / 'docs')}"
+        return f"]({Path(os.path.relpath(made.get(target, target), (DOCS / uri).parent)).as_posix()}"
 
-    return re.sub(r"\]\((?!https?:|#)([^)#]+)", link, path.read_text(encoding="utf-8"))
+    text = re.sub(r"\]\(([\w./-]+\.md)", link, markdown)
+    # Addresses in HTML are left as they are by mkdocs, whose pages lie in folders of their own.
+    text = re.sub(r'<img src="(.+?)" width="(.+?)" alt="(.+?)">', r'![\3](\1){ width="\2" }', text)
+    return _with_components(text) if uri == "reference/index.md" else text
 
 
-def _index() -> str:
-    lines = [
-        "# Reference",
-        "",
-        "All that a config can name, from the classes themselves. `tinynet layers NAME` prints the same in a terminal.",
-    ]
+def _with_components(text: str) -> str:
+    """The text of the reference with a table below what it says of each kind."""
     for kind, heading in KINDS.items():
-        lines += ["", f"## {heading}", "", "| name | equation |", "| --- | --- |"]
+        lines = ["| name | equation |", "| --- | --- |"]
         for name, cls in components.classes(kind).items():
-            summary = _cell(components.documentation(cls).summary)
-            lines.append(f"| [{name}]({name}.md) | {summary} |")
-    return "\n".join(lines)
+            lines.append(f"| [{name}]({name}.md) | {_cell(components.documentation(cls).summary)} |")
+        before, mark, after = text.partition(f"## {heading}\n")
+        said, end, rest = after.partition("\n## ")
+        text = "\n".join([f"{before}{mark}{said}", *lines, f"{end}{rest}"])
+    return text
 
 
 def _component(cls: type[Any]) -> str:
@@ -97,7 +104,8 @@ def _paragraphs(body: str) -> Iterator[str]:
 
 
 def _equations(text: str, style: str) -> str:
-    return f'<div class="made-{style}" markdown="0">{html.escape(text, quote=False)}</div>'
+    words = re.sub(r"`(.+?)`", r"<code>\1</code>", html.escape(text, quote=False))
+    return f'<div class="made-{style}" markdown="0">{words}</div>'
 
 
 def _cell(text: str) -> str:
