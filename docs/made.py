@@ -73,6 +73,17 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return _with_components(text) if uri == "reference/index.md" else text
 
 
+def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Have the button of a block with commands copy these, without the prompt and what they print."""
+
+    def block(found: re.Match[str]) -> str:
+        lines = html.unescape(re.sub(r"<[^>]+>", "", found[0])).splitlines()
+        commands = "\n".join(line.removeprefix("$ ") for line in lines if line.startswith("$ "))
+        return f'<div data-copy="{html.escape(commands)}"{found[1]}' if commands else found[0]
+
+    return re.sub(r'<div( class="highlight">.*?</div>)', block, content, flags=re.DOTALL)
+
+
 def _with_components(text: str) -> str:
     """The text of the reference with a table below what it says of each kind."""
     for kind, heading in KINDS.items():

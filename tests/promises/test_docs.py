@@ -60,6 +60,27 @@ def test_documents_of_the_root_are_pages(site, page):
     assert headings[page] in shown(site, page)
 
 
+def test_commands_are_copied_without_what_they_print(site):
+    text = (site / "quickstart" / "index.html").read_text(encoding="utf-8")
+    copied = [html.unescape(found) for found in re.findall(r'data-copy="([^"]*)"', text)]
+    assert copied[0] == "tinynet init disk\ntinynet train disk.yaml"
+    assert "sed 's/- ReLU/- relu/' disk.yaml > wrong.yaml\ntinynet train wrong.yaml" in copied
+    assert len(copied) == len(pages.blocks(pages.ROOT / "docs" / "quickstart.md", "console"))
+
+
+def test_names_in_a_docstring_are_code(site):
+    for name in ("Block", "Dropout", "GELU"):
+        assert "`" not in shown(site, f"reference/{name}").partition("Example")[0]
+
+
+def test_pictures_lead_to_files_and_have_their_width(site):
+    for page in pages.PAGES[1:]:
+        folder = site if page.stem == "index" else site / page.stem
+        found = re.findall(r'<img alt="[^"]+" src="([^"]+)" width="\d+%"', (folder / "index.html").read_text("utf-8"))
+        assert len(found) == page.read_text(encoding="utf-8").count("<img ")
+        assert all((folder / picture).exists() for picture in found)
+
+
 def test_the_site_asks_nothing_of_other_hosts(site):
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
