@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import tinynet
 from tinynet.common.errors import DivergedError
 from tinynet.config import grammar
+from tinynet.nn.losses import CrossEntropy
 from tinynet.nn.random import Stream
 from tinynet.training import measuring
 from tinynet.training.record import COLUMNS, Progress, Record
@@ -663,3 +664,24 @@ def test_the_evaluation_of_many_chunks_is_that_of_the_whole(make):
 def test_there_is_no_split_of_another_name(make):
     with pytest.raises(tinynet.UsageError, match="there is no validation split"):
         make().evaluate("validation")
+
+
+def test_a_loss_in_single_precision_is_summed_in_double(make, monkeypatch):
+    single = make({}, "training.batch_size=1")
+    call = CrossEntropy.__call__
+    values = []
+
+    def rounded(self, predicted, target):
+        value, gradient = call(self, predicted, target)
+        return np.float32(value), gradient
+
+    monkeypatch.setattr(CrossEntropy, "__call__", rounded)
+    for step in single.training.steps():
+        if step is None:
+            single.training.settle()
+            values.append(single.rounds[0].progress.loss_sum)
+            if len(values) == 30:
+                break
+    # In float32 every sum would be a number of float32.
+    assert any(value != float(np.float32(value)) for value in values)
+    assert all(type(record.test_loss) is float for record in single.rounds[0].progress.records)

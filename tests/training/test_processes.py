@@ -1,5 +1,6 @@
 """Rounds in processes: the bytes of rounds one after another, wherever they are stopped, and whatever ends them."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -88,15 +89,16 @@ def test_they_run_at_the_same_time(experiment, monkeypatch):
     assert running[0] == 2
 
 
+@pytest.mark.parametrize("fault", [errno.EAGAIN, errno.ENOMEM])
 @pytest.mark.parametrize("allowed", [0, 1])
-def test_where_the_system_gives_no_more_processes_the_rounds_are_trained_all_the_same(experiment, monkeypatch, allowed):
+def test_rounds_are_trained_also_where_no_more_processes_can_be_started(experiment, monkeypatch, allowed, fault):
     alone, together = experiment(1), experiment(3)
     list(alone.train())
     started, fork = [], os.fork
 
     def refuse():
         if len(started) == allowed:
-            raise BlockingIOError(11, "Resource temporarily unavailable")
+            raise OSError(fault, os.strerror(fault))
         started.append(True)
         return fork()
 
@@ -192,11 +194,14 @@ def test_nothing_is_left_running_when_the_first_process_is_killed(experiment, tm
     children = {path.parent.name for path in _processes(process.pid)}
     assert len(children) == 3
     process.kill()
-    process.communicate()
+    process.wait()  # not until its streams end, which a process that is left over would hold
     give_up = time.monotonic() + 30
-    while any(os.path.exists(f"/proc/{pid}") for pid in children):
-        assert time.monotonic() < give_up
+    while (left := [pid for pid in children if os.path.exists(f"/proc/{pid}")]) and time.monotonic() < give_up:
         time.sleep(0.01)
+    for pid in left:
+        os.kill(int(pid), signal.SIGKILL)
+    process.stderr.close()
+    assert not left
 
 
 def _processes(parent):

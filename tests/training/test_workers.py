@@ -14,6 +14,8 @@ from tinynet.nn.layers.pooling import MaxPool2d
 from tinynet.nn.layers.shape import Flatten
 from tinynet.nn.losses import CrossEntropy
 from tinynet.nn.net import Net
+from tinynet.training.learner import Learner
+from tinynet.training.measuring import measure
 from tinynet.training.workers import IMAGES, Pieces, replica
 
 
@@ -153,3 +155,19 @@ def test_a_piece_that_was_broken_off_leaves_nothing_behind(batch, monkeypatch):
     net.zero_grad()
     assert pieces.run(x, y)[0] == Pieces(other, CrossEntropy()).run(x, y)[0]
     assert net.vector.all_gradients.tobytes() == other.vector.all_gradients.tobytes()
+
+
+# The last batch of 43 is not cut, that of 40 ends in a piece of 8.
+@pytest.mark.parametrize(("samples", "left"), [(43, 3), (40, 8)])
+def test_a_divergence_is_looked_for_in_the_last_batch_cut_or_not(tmp_path, samples, left):
+    x, y = np.random.default_rng(0).normal(size=(samples, 1, 8, 8)), np.arange(samples) % 2
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    (tmp_path / "c.yaml").write_text(
+        "dataset: {NPZ: d.npz}\nlayers: [{Conv2d: {out_channels: 2, kernel_size: 3}}, Flatten, {Linear: 2}]\n"
+        "loss: CrossEntropy\noptimizer: SGD\ntraining: {epochs: 1, batch_size: 40}\n"
+    )
+    learner = Learner(tinynet.build(tinynet.load(tmp_path / "c.yaml")).rounds)
+    measure(learner.first, learner.pieces)
+    list(learner.steps())
+    learner.pieces.blame(learner.net)
+    assert len(learner.net.layers[0].x) == left

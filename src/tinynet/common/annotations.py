@@ -56,8 +56,8 @@ def _of_numbers(words: str, holds: Callable[[Any, Any], bool], keyword: str) -> 
     return Limit(words, holds, dict.fromkeys(("integer", "number"), keyword))
 
 
-def _of_length(words: str, holds: Callable[[int, int], bool], most: str) -> Limit:
-    keywords = {"string": f"{most}Length", "array": f"{most}Items", "object": f"{most}Properties"}
+def _of_length(words: str, holds: Callable[[int, int], bool], end: str) -> Limit:
+    keywords = {"string": f"{end}Length", "array": f"{end}Items", "object": f"{end}Properties"}
     return Limit(f"of length {words}", lambda value, bound: holds(len(value), bound), keywords)
 
 

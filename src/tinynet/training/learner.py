@@ -141,7 +141,7 @@ class Learner:
 
     def _check_finite(self, value: Any, x: Array) -> None:
         """Raise DivergedError where the loss of a batch is NaN or infinite."""
-        self.pieces.last = x
+        self.pieces.last = x  # to be gone through again, should the epoch end in a divergence
         if np.isfinite(value).all() if self.several else isfinite(value):
             return
         self.settle()
